@@ -1,0 +1,151 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gopush/internal/coord"
+	"gopush/internal/push"
+	"gopush/internal/rpc"
+)
+
+// Config sets a node up. Zero values mean the default that each field names.
+type Config struct {
+	// Member is what the node campaigns with; Group and the addresses are
+	// required, Weight defaults to 1.
+	Member coord.Member
+
+	// MaxConnections bounds the connections of the node; default 100,000.
+	MaxConnections int
+	// MaxPerKey bounds the connections of one key; default 64.
+	MaxPerKey int
+	// QueueMessages and QueueBytes bound what waits to be written to one
+	// connection before it falls behind and reads from the store; defaults 64
+	// events and 128 KiB.
+	QueueMessages, QueueBytes int
+	// PendingPushes and PendingBytes bound what waits behind one key's write in
+	// flight; defaults 1,024 operations and 4 MiB.
+	PendingPushes, PendingBytes int
+	// CatchUps bounds the reads for connections that are behind; default 64.
+	CatchUps int
+	// PageMessages is the size of such a read; default 100.
+	PageMessages int
+	// Newest keeps only that many messages per key readable; 0: all.
+	Newest int
+
+	// Heartbeat is how often v2 connections are pinged; default 30 s.
+	Heartbeat time.Duration
+	// Handshake bounds the time to a first complete request; default 5 s.
+	Handshake time.Duration
+	// WriteTimeout is how long one write may make no progress before the
+	// connection counts as dead; default 60 s.
+	WriteTimeout time.Duration
+	// PushTimeout bounds a push that came without a deadline; default 5 s.
+	PushTimeout time.Duration
+	// AttemptTimeout bounds one try at a message node; default 2 s.
+	AttemptTimeout time.Duration
+	// IDLease is how far ahead of the clock the id ceiling is kept; default 5 s.
+	IDLease time.Duration
+	// Drain bounds an orderly shutdown; default 5 s.
+	Drain time.Duration
+
+	// Origins are the values of the Origin header that browsers may come from;
+	// empty: any, as no protocol here carries cookies.
+	Origins []string
+}
+
+// Deps are the parts that a node works with; all but Authorizer and Metrics
+// are required.
+type Deps struct {
+	Membership coord.Membership
+	Directory  coord.Directory
+	Messages   Messages
+	// Peer gives the client of the comet at an RPC address (host:port).
+	Peer func(addr string) Peer
+	// Authorizer checks client tokens; nil: connections need none.
+	Authorizer Authorizer
+	Metrics    prometheus.Registerer
+	Log        *slog.Logger
+	Now        func() time.Time
+}
+
+// Messages is the client of the message nodes.
+type Messages interface {
+	// Save has one write stored; done is called exactly once and must not block.
+	Save(ctx context.Context, w push.Write, done func(push.Written, error))
+	Read(ctx context.Context, key push.Key, span push.Span) (push.Page, error)
+	Newest(ctx context.Context, key push.Key) (push.ID, error)
+	Recall(ctx context.Context, key push.Key, id push.ID, fence rpc.Fence) error
+	Delete(ctx context.Context, key push.Key, upTo push.ID, fence rpc.Fence) error
+}
+
+// Peer is another comet, or this one, as the source of public messages.
+type Peer interface {
+	Follow(ctx context.Context, send func(rpc.Event) error) error
+}
+
+// Authorizer decides whether a token may listen to a key. Its errors are of
+// KindUnauthenticated (the token is unknown, wrong or expired), KindForbidden
+// (it is for other keys) or KindNotFound (nothing is known of the key).
+type Authorizer interface {
+	Authorize(ctx context.Context, key push.Key, token string) error
+}
+
+// Validate fills in the defaults and reports every field that is out of range.
+func (c *Config) Validate() error {
+	var errs []error
+	number := func(name string, v *int, def, low int) {
+		if *v == 0 {
+			*v = def
+		}
+		if *v < low {
+			errs = append(errs, fmt.Errorf("%s is %d; it must be at least %d", name, *v, low))
+		}
+	}
+	span := func(name string, v *time.Duration, def time.Duration) {
+		if *v == 0 {
+			*v = def
+		}
+		if *v < 0 {
+			errs = append(errs, fmt.Errorf("%s is %s; it must be positive", name, *v))
+		}
+	}
+	number("Weight", &c.Member.Weight, 1, 1)
+	number("MaxConnections", &c.MaxConnections, 100_000, 1)
+	number("MaxPerKey", &c.MaxPerKey, 64, 1)
+	number("QueueMessages", &c.QueueMessages, 64, 1)
+	number("QueueBytes", &c.QueueBytes, 128<<10, 1024)
+	number("PendingPushes", &c.PendingPushes, 1024, 1)
+	number("PendingBytes", &c.PendingBytes, 4<<20, 1024)
+	number("CatchUps", &c.CatchUps, 64, 1)
+	number("PageMessages", &c.PageMessages, 100, 1)
+	number("Newest", &c.Newest, 0, 0)
+	span("Heartbeat", &c.Heartbeat, 30*time.Second)
+	span("Handshake", &c.Handshake, 5*time.Second)
+	span("WriteTimeout", &c.WriteTimeout, 60*time.Second)
+	span("PushTimeout", &c.PushTimeout, 5*time.Second)
+	span("AttemptTimeout", &c.AttemptTimeout, 2*time.Second)
+	span("IDLease", &c.IDLease, 5*time.Second)
+	span("Drain", &c.Drain, 5*time.Second)
+	if c.Member.Group == "" {
+		errs = append(errs, errors.New("Member.Group is empty; give the group's name"))
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Deps) validate() error {
+	for name, missing := range map[string]bool{
+		"Membership": d.Membership == nil, "Directory": d.Directory == nil, "Messages": d.Messages == nil,
+		"Peer": d.Peer == nil, "Log": d.Log == nil, "Now": d.Now == nil,
+	} {
+		if missing {
+			return fmt.Errorf("comet: Deps.%s is missing", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"io"
+	stdlog "log"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"gopush/comet/wire"
+	"gopush/internal/push"
+)
+
+// listen accepts clients until ctx ends or a listener fails.
+func (n *Node) listen(ctx context.Context, l Listeners) error {
+	server := &http.Server{
+		Handler:           n.mux(),
+		ReadHeaderTimeout: n.cfg.Handshake,
+		ReadTimeout:       2 * n.cfg.Handshake,
+		WriteTimeout:      2 * n.cfg.Handshake,
+		IdleTimeout:       n.cfg.Handshake,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          stdlog.New(io.Discard, "", 0), // clients' faults; the refusals are counted
+	}
+	var accepting sync.WaitGroup
+	failed := make(chan error, 2)
+	accepting.Go(func() { failed <- server.Serve(l.HTTP) })
+	accepting.Go(func() { failed <- n.acceptTCP(l.TCP) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	_ = l.TCP.Close()
+	_ = l.HTTP.Close() // connections that were upgraded are not the server's any more
+	_ = server.Close()
+	accepting.Wait()
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (n *Node) mux() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sub", n.serveV1)
+	mux.HandleFunc("GET /v2/stream", n.serveV2)
+	mux.HandleFunc("GET /v2/events", n.serveSSE)
+	return mux
+}
+
+// acceptTCP takes v1 TCP clients. Running out of descriptors costs a pause, not
+// the listener.
+func (n *Node) acceptTCP(l net.Listener) error {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			n.met.refused("accept")
+			pause(n.life, 50*time.Millisecond)
+			continue
+		}
+		if !n.admit() {
+			_ = conn.Close()
+			continue
+		}
+		n.spawn(func() { n.serveTCP(conn) })
+	}
+}
+
+// admit counts a connection in, within the node's bound.
+func (n *Node) admit() bool {
+	if n.conns.Add(1) > int64(n.cfg.MaxConnections) {
+		n.conns.Add(-1)
+		n.met.refused("node full")
+		return false
+	}
+	if !n.enter() {
+		n.conns.Add(-1)
+		n.met.refused("draining")
+		return false
+	}
+	return true
+}
+
+func (n *Node) dismiss() {
+	n.conns.Add(-1)
+	n.leave(1)
+}
+
+// upgrade makes a websocket of the request; serve owns it from then on, closes
+// it and dismisses it. It runs in a new goroutine, so that net/http's, with its
+// buffers, can go.
+func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []string, serve func(*socket)) {
+	if !n.admit() {
+		http.Error(w, "this node takes no more connections; look the node up again", http.StatusServiceUnavailable)
+		return
+	}
+	up := websocket.Upgrader{
+		HandshakeTimeout: n.cfg.Handshake,
+		WriteBufferSize:  256,
+		WriteBufferPool:  &n.pool,
+		Subprotocols:     protocols,
+		CheckOrigin:      n.originAllowed,
+	}
+	h := &hijacker{ResponseWriter: w}
+	conn, err := up.Upgrade(h, r, nil)
+	if err != nil {
+		n.met.refused("upgrade")
+		n.dismiss()
+		return
+	}
+	c := &socket{Conn: conn, in: h.in}
+	n.spawn(func() { serve(c) })
+}
+
+// originAllowed accepts clients that are no browsers, and browsers from the
+// configured origins.
+func (n *Node) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin == "" || len(n.cfg.Origins) == 0 || slices.Contains(n.cfg.Origins, origin)
+}
+
+// authorize asks the authorizer, if there is one.
+func (n *Node) authorize(ctx context.Context, key push.Key, token string) error {
+	if n.deps.Authorizer == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Handshake)
+	defer cancel()
+	return n.deps.Authorizer.Authorize(ctx, key, token)
+}
+
+// join makes s a member of its key's channel and of the public one. What comes
+// back leaves both.
+func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok bool) {
+	ch := n.table.acquire(key)
+	s.private.ch = ch
+	if !ch.join(&s.private, n.cfg.MaxPerKey) {
+		n.table.release(ch, 1)
+		return nil, false
+	}
+	if public {
+		s.public.ch = n.public
+		n.public.join(&s.public, 0)
+	}
+	n.met.connected(s.proto, 1)
+	return func() {
+		n.met.connected(s.proto, -1)
+		if public {
+			n.public.leave(&s.public)
+		}
+		ch.leave(&s.private)
+		n.table.release(ch, 1)
+	}, true
+}
+
+// v1Refusal is the reply to a v1 subscription that cannot be served, or empty.
+func (n *Node) v1Refusal(ctx context.Context, sub wire.Subscribe) string {
+	if n.owns(sub.Key) != nil {
+		return wire.ReplyNode
+	}
+	switch err := n.authorize(ctx, sub.Key, sub.Token); {
+	case err == nil:
+		return ""
+	case push.Is(err, push.KindNotFound):
+		return wire.ReplyChannel
+	default:
+		return wire.ReplyAuth
+	}
+}

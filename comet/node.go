@@ -1,0 +1,201 @@
+package comet
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gopush/internal/push"
+	"gopush/internal/rpc"
+)
+
+// Node is one comet. It implements rpc.CometService.
+type Node struct {
+	cfg      Config        // immutable
+	deps     Deps          // immutable
+	log      *slog.Logger  // immutable
+	met      *metrics      // immutable
+	table    *table        // immutable
+	public   *channel      // immutable; fed by the follower, not by a sequencer
+	catchUps chan struct{} // bounds reads for connections that are behind
+	pool     sync.Pool     // the websocket library's write buffers
+
+	// life ends when the node stops; it bounds reads for connections.
+	life context.Context
+	stop context.CancelFunc
+
+	serving atomic.Pointer[service]
+	conns   atomic.Int64
+
+	gate   sync.RWMutex
+	closed bool           // guarded by gate: no new operation or connection
+	work   sync.WaitGroup // operations, connections and their goroutines
+}
+
+var _ rpc.CometService = (*Node)(nil)
+
+// Listeners are where clients connect: HTTP for websocket and SSE, TCP for v1.
+// The node closes them.
+type Listeners struct {
+	HTTP, TCP net.Listener
+}
+
+// New makes a node; Run makes it serve.
+func New(cfg Config, deps Deps) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := deps.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, deps: deps, log: deps.Log,
+		table: newTable(), public: newChannel(push.PublicKey),
+		catchUps: make(chan struct{}, cfg.CatchUps),
+	}
+	n.met = newMetrics(deps.Metrics, n)
+	n.life, n.stop = context.WithCancel(context.Background())
+	return n, nil
+}
+
+// Run campaigns, serves clients until ctx ends, then drains: operations in
+// flight are finished and clients are told to move. It returns when everything
+// it started has ended.
+func (n *Node) Run(ctx context.Context, l Listeners) error {
+	var own sync.WaitGroup
+	runCtx, cancel := context.WithCancel(ctx)
+	own.Go(func() { n.campaign(runCtx) })
+	own.Go(func() { n.followPublic(runCtx) })
+	err := n.listen(runCtx, l)
+	n.drain()
+	cancel()
+	n.stop()
+	own.Wait()
+	return err
+}
+
+// campaign serves one term after the other.
+func (n *Node) campaign(ctx context.Context) {
+	for ctx.Err() == nil {
+		term, err := n.deps.Membership.Campaign(ctx, n.cfg.Member)
+		if err != nil {
+			if ctx.Err() == nil {
+				n.log.Error("election failed", slog.String("group", n.cfg.Member.Group), slog.Any("error", err))
+				pause(ctx, time.Second)
+			}
+			continue
+		}
+		srv := newService(term, n.deps.Now, n.cfg.IDLease)
+		n.serving.Store(srv)
+		n.log.Info("serving", slog.String("group", n.cfg.Member.Group), slog.Int64("epoch", term.Epoch()))
+		srv.keep(ctx, func(err error) { n.log.Warn("could not raise the id ceiling", slog.Any("error", err)) })
+		n.lost(srv)
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// resign gives the term back once nothing is in flight any more.
+func (n *Node) resign() {
+	srv := n.serving.Swap(nil)
+	if srv == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := srv.term.Resign(ctx); err != nil {
+		n.log.Warn("could not resign in order", slog.Any("error", err))
+	}
+}
+
+// lost ends a term that was taken away; clients have to look the node up again.
+// In an orderly stop, drain does the work.
+func (n *Node) lost(srv *service) {
+	select {
+	case <-srv.term.Done():
+	default:
+		if !srv.over.Load() && srv.term.Valid() {
+			return // an orderly stop
+		}
+	}
+	if srv.over.Swap(true) || !n.serving.CompareAndSwap(srv, nil) {
+		return
+	}
+	n.log.Warn("ownership lost", slog.Int64("epoch", srv.epoch()))
+	for _, s := range n.table.subscribers() {
+		s.shut(closeLost)
+	}
+}
+
+func (n *Node) service() *service { return n.serving.Load() }
+
+// owns reports whether this node serves key right now; the error says what the
+// caller should do instead.
+func (n *Node) owns(key push.Key) error {
+	if g := n.deps.Directory.View().Ring.Owner(string(key)); g != n.cfg.Member.Group {
+		return push.E(push.KindWrongNode, "the key belongs to another node; look the node up again")
+	}
+	if !n.service().valid() {
+		return errMoving()
+	}
+	return nil
+}
+
+// enter counts an operation or a connection in; false once the node stops.
+func (n *Node) enter() bool {
+	n.gate.RLock()
+	defer n.gate.RUnlock()
+	if n.closed {
+		return false
+	}
+	n.work.Add(1)
+	return true
+}
+
+func (n *Node) leave(k int) { n.work.Add(-k) }
+
+// spawn runs f in a goroutine that the node waits for. Only what has entered may
+// spawn.
+func (n *Node) spawn(f func()) { n.work.Go(f) }
+
+// drain closes the gate, moves the clients away at a jittered pace, and waits
+// for what is in flight; after cfg.Drain it ends what is left.
+func (n *Node) drain() {
+	n.gate.Lock()
+	n.closed = true
+	n.gate.Unlock()
+	subs := n.table.subscribers()
+	spread := min(time.Duration(len(subs))*time.Millisecond, n.cfg.Drain/2)
+	for _, s := range subs {
+		s.shut(closeDraining(time.Duration(rand.Int64N(int64(spread) + 1))))
+	}
+	done := make(chan struct{})
+	go func() { n.work.Wait(); close(done) }()
+	timer := time.NewTimer(n.cfg.Drain)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		n.stop()
+		for _, s := range n.table.subscribers() {
+			s.die()
+		}
+		<-done
+	}
+	n.resign()
+}
+
+// pause waits for d or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

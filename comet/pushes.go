@@ -1,0 +1,112 @@
+package comet
+
+import (
+	"context"
+	"time"
+
+	"gopush/internal/push"
+	"gopush/internal/rpc"
+)
+
+// Push takes one message on. See rpc.CometService.
+func (n *Node) Push(ctx context.Context, p push.Push, done func(push.Receipt, error)) {
+	op := &operation{kind: opStore, ctx: ctx, push: p, done: done}
+	if p.Transient {
+		op.kind = opTransient
+	}
+	n.begin(p.Key, op)
+}
+
+// Recall withdraws one message: no reader gets it once Recall has returned nil.
+func (n *Node) Recall(ctx context.Context, key push.Key, id push.ID) error {
+	return n.change(ctx, key, &operation{kind: opRecall, id: id})
+}
+
+// Delete withdraws all that the key has had until now.
+func (n *Node) Delete(ctx context.Context, key push.Key) error {
+	return n.change(ctx, key, &operation{kind: opDelete})
+}
+
+// change runs an operation and waits for it.
+func (n *Node) change(ctx context.Context, key push.Key, op *operation) error {
+	result := make(chan error, 1)
+	op.ctx = ctx
+	op.done = func(_ push.Receipt, err error) { result <- err }
+	n.begin(key, op)
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return push.Wrap(push.KindOutcomeUnknown, ctx.Err(), "the change may or may not have happened; repeat it")
+	}
+}
+
+// begin puts an operation in its key's line, if the key is served here.
+func (n *Node) begin(key push.Key, op *operation) {
+	if err := n.owns(key); err != nil {
+		n.answer(op, push.Receipt{}, err)
+		return
+	}
+	if !n.enter() {
+		n.answer(op, push.Receipt{}, push.E(push.KindMoving, "this node is leaving; look the node up again"))
+		return
+	}
+	deadline, ok := op.ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(n.cfg.PushTimeout)
+	}
+	op.deadline = deadline
+	n.submit(key, op)
+}
+
+// Describe says what is known of a key.
+func (n *Node) Describe(ctx context.Context, key push.Key) (push.KeyInfo, error) {
+	if err := n.owns(key); err != nil {
+		return push.KeyInfo{}, err
+	}
+	info := push.KeyInfo{Group: n.cfg.Member.Group}
+	known := false
+	n.table.peek(key, func(ch *channel) {
+		info.Connections = ch.connections()
+		info.Newest, known = ch.newest()
+	})
+	if known {
+		return info, nil
+	}
+	var err error
+	info.Newest, err = n.deps.Messages.Newest(ctx, key)
+	return info, err
+}
+
+// Time gives a first cursor: every id that is given later is above it.
+func (n *Node) Time(context.Context) (push.ID, error) {
+	srv := n.service()
+	if !srv.valid() {
+		return 0, errMoving()
+	}
+	return srv.ids.Below(n.deps.Now()), nil
+}
+
+// Follow sends the public stream to another node. See rpc.CometService.
+func (n *Node) Follow(ctx context.Context, send func(rpc.Event) error) error {
+	if err := n.owns(push.PublicKey); err != nil {
+		return err
+	}
+	if !n.enter() {
+		return errMoving()
+	}
+	defer n.leave(1)
+	f := &follower{events: make(chan *event, followQueue), over: make(chan struct{})}
+	ch := n.table.acquire(push.PublicKey)
+	defer n.table.release(ch, 1)
+	ch.join(f, 0)
+	defer ch.leave(f)
+	newest, err := n.newest(ctx, ch)
+	if err != nil {
+		return err
+	}
+	if err := send(rpc.Event{Kind: rpc.EventReady, ID: newest}); err != nil {
+		return err
+	}
+	return f.run(ctx, n.life, send)
+}

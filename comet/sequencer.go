@@ -1,0 +1,292 @@
+package comet
+
+import (
+	"context"
+	"time"
+
+	"gopush/internal/push"
+	"gopush/internal/rpc"
+)
+
+const (
+	firstRetry = 10 * time.Millisecond
+	lastRetry  = 500 * time.Millisecond
+)
+
+// batch is one write in flight: operations of one key that become one row. It
+// keeps its ids through every retry, so a repeat cannot become a second message.
+type batch struct {
+	ch       *channel
+	ops      []*operation
+	write    push.Write
+	srv      *service // the term under which the ids were given
+	deadline time.Time
+	wait     time.Duration // before the next retry
+	unknown  bool          // some attempt may have been stored
+}
+
+// submit takes an operation on. The caller has counted it in with n.enter.
+func (n *Node) submit(key push.Key, op *operation) {
+	ch := n.table.acquire(key)
+	start, full := ch.enqueue(op, n.cfg.PendingPushes, n.cfg.PendingBytes)
+	switch {
+	case full:
+		n.answer(op, push.Receipt{}, push.E(push.KindBusy, "too many pushes wait for this key; try again"))
+		n.release(ch, 1)
+	case start:
+		n.advance(ch)
+	}
+}
+
+// answer tells the caller of an operation what became of it.
+func (n *Node) answer(op *operation, r push.Receipt, err error) {
+	n.met.finished(op.kind, err)
+	op.done(r, err)
+}
+
+// release gives back what k answered operations held. It comes last, so that a
+// channel outlives the delivery of what it acknowledged.
+func (n *Node) release(ch *channel, k int) {
+	n.table.release(ch, k)
+	n.leave(k)
+}
+
+// advance starts what is next on a busy channel, until something is in flight
+// or nothing is left.
+func (n *Node) advance(ch *channel) {
+	for {
+		unit := ch.take()
+		if len(unit) == 0 {
+			return
+		}
+		switch unit[0].kind {
+		case opStore:
+			if n.store(ch, unit) {
+				return
+			}
+		case opTransient:
+			defer n.release(ch, 1)
+			n.transient(ch, unit[0])
+		case opRecall, opDelete:
+			n.spawn(func() {
+				n.withdraw(ch, unit[0])
+				n.advance(ch)
+				n.release(ch, 1)
+			})
+			return
+		}
+	}
+}
+
+// transient delivers an online-only push at once; nothing is stored.
+func (n *Node) transient(ch *channel, op *operation) {
+	srv := n.service()
+	id, err := srv.reserve(op.ctx, 1)
+	if err == nil && !srv.valid() {
+		err = errMoving()
+	}
+	if err != nil {
+		n.answer(op, push.Receipt{}, err)
+		return
+	}
+	prev, _ := ch.newest()
+	n.publish(ch, &event{kind: evTransient, public: ch.key.Public(), msg: push.Message{
+		ID: id, Prev: max(prev, 0), Body: op.push.Body, Transient: true,
+	}})
+	n.answer(op, push.Receipt{ID: id}, nil)
+}
+
+// store begins the write of a burst; false means that nothing is in flight.
+func (n *Node) store(ch *channel, ops []*operation) bool {
+	live := ops[:0]
+	for _, op := range ops {
+		if op.ctx.Err() != nil {
+			n.answer(op, push.Receipt{}, push.E(push.KindBusy, "the push waited for its key until its deadline; nothing was stored, try again"))
+			defer n.release(ch, 1)
+			continue
+		}
+		live = append(live, op)
+	}
+	if len(live) == 0 {
+		return false
+	}
+	b := &batch{ch: ch, ops: live, wait: firstRetry}
+	for _, op := range live {
+		if op.deadline.After(b.deadline) {
+			b.deadline = op.deadline
+		}
+	}
+	srv := n.service()
+	if first, ok := srv.tryReserve(len(live)); ok {
+		n.number(b, srv, first)
+		n.attempt(b)
+		return true
+	}
+	n.spawn(func() { n.storeAfterRaise(b) })
+	return true
+}
+
+// storeAfterRaise is the slow way to ids: the ceiling has to be raised first.
+func (n *Node) storeAfterRaise(b *batch) {
+	srv := n.service()
+	ctx, cancel := context.WithDeadline(context.Background(), b.deadline)
+	defer cancel()
+	first, err := srv.reserve(ctx, len(b.ops))
+	if err != nil {
+		n.refuse(b, err)
+		return
+	}
+	n.number(b, srv, first)
+	n.attempt(b)
+}
+
+// number gives the burst its ids, in the order of its operations.
+func (n *Node) number(b *batch, srv *service, first push.ID) {
+	prev, _ := b.ch.newest()
+	b.srv = srv
+	b.write = push.Write{
+		Key: b.ch.key, Prev: prev, Group: n.cfg.Member.Group, Epoch: srv.epoch(),
+		Messages: make([]push.Message, len(b.ops)),
+	}
+	for i, op := range b.ops {
+		b.write.Messages[i] = push.Message{
+			ID: first + push.ID(i)*push.Step, ExpiresAt: op.push.ExpiresAt,
+			Body: op.push.Body, IdempotencyKey: op.push.IdempotencyKey,
+		}
+	}
+}
+
+// attempt asks a message node once.
+func (n *Node) attempt(b *batch) {
+	left := min(time.Until(b.deadline), n.cfg.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), left)
+	n.deps.Messages.Save(ctx, b.write, func(w push.Written, err error) {
+		cancel()
+		switch {
+		case err != nil:
+			n.failed(b, err)
+		case b.ch.connections() > inlineFanOut:
+			// Writing to many must not hold up the answers to other keys.
+			n.spawn(func() { n.written(b, w) })
+		default:
+			n.written(b, w)
+		}
+	})
+}
+
+// inlineFanOut is how many subscribers the goroutine that brings the store's
+// answers may hand an event to itself.
+const inlineFanOut = 16
+
+// failed decides what follows an attempt without success: another one with the
+// same ids, or giving up.
+func (n *Node) failed(b *batch, err error) {
+	kind := push.KindOf(err)
+	b.unknown = b.unknown || kind == push.KindOutcomeUnknown
+	switch kind {
+	case push.KindFenced:
+		n.lost(b.srv)
+		n.refuse(b, errMoving())
+		return
+	case push.KindOutcomeUnknown, push.KindStoreUnavailable, push.KindBusy:
+	default:
+		n.refuse(b, err)
+		return
+	}
+	if time.Until(b.deadline) <= b.wait || !b.srv.valid() {
+		n.refuse(b, push.Wrap(push.KindStoreUnavailable, err, "the store did not take the message in time; nothing was stored, try again"))
+		return
+	}
+	wait := b.wait
+	b.wait = min(2*b.wait, lastRetry)
+	time.AfterFunc(wait, func() { n.attempt(b) })
+}
+
+// refuse gives a burst up. What may have been stored is never acknowledged
+// later: a retry with its idempotency key discards it first.
+func (n *Node) refuse(b *batch, err error) {
+	if b.unknown {
+		b.ch.forget()
+		err = push.Wrap(push.KindOutcomeUnknown, err, "the message may or may not have been stored; retry with the same idempotency key")
+	}
+	for _, op := range b.ops {
+		n.answer(op, push.Receipt{}, err)
+	}
+	n.advance(b.ch)
+	n.release(b.ch, len(b.ops))
+}
+
+// written acknowledges a durable burst and delivers it, in that order, and only
+// while the lease holds.
+func (n *Node) written(b *batch, w push.Written) {
+	if !b.srv.valid() || len(w.Outcomes) != len(b.ops) {
+		b.unknown = true
+		n.refuse(b, errMoving())
+		return
+	}
+	prev := w.Prev
+	events := make([]*event, 0, len(b.ops))
+	for i, out := range w.Outcomes {
+		if out.Status != push.Stored {
+			continue
+		}
+		m := b.write.Messages[i]
+		m.Prev, prev = prev, m.ID
+		events = append(events, &event{kind: evMessage, public: b.ch.key.Public(), msg: m})
+	}
+	for i, op := range b.ops {
+		r, err := receipt(w.Outcomes[i])
+		n.answer(op, r, err)
+	}
+	for _, ev := range events {
+		n.publish(b.ch, ev)
+	}
+	n.advance(b.ch)
+	n.release(b.ch, len(b.ops))
+}
+
+func receipt(out push.Outcome) (push.Receipt, error) {
+	switch out.Status {
+	case push.Stored:
+		return push.Receipt{ID: out.ID}, nil
+	case push.Duplicate:
+		return push.Receipt{ID: out.ID, Duplicate: true}, nil
+	default:
+		return push.Receipt{}, push.E(push.KindConflict, "the idempotency key was used for message %s with another body; use a new key for a new message", out.ID)
+	}
+}
+
+// withdraw carries out a recall or a delete and tells the subscribers.
+func (n *Node) withdraw(ch *channel, op *operation) {
+	ctx, cancel := context.WithDeadline(op.ctx, op.deadline)
+	defer cancel()
+	srv := n.service()
+	fence := rpc.Fence{Group: n.cfg.Member.Group, Epoch: srv.epoch()}
+	ev := &event{kind: evRecall, public: ch.key.Public(), msg: push.Message{ID: op.id}}
+	err := ctx.Err()
+	switch {
+	case err != nil:
+	case op.kind == opRecall:
+		err = n.deps.Messages.Recall(ctx, ch.key, op.id, fence)
+	default:
+		ev.kind = evDelete
+		if ev.msg.ID, err = n.newest(ctx, ch); err == nil && ev.msg.ID > 0 {
+			err = n.deps.Messages.Delete(ctx, ch.key, ev.msg.ID, fence)
+		}
+	}
+	if err == nil && !srv.valid() {
+		err = errMoving()
+	}
+	if err == nil {
+		n.publish(ch, ev)
+	}
+	n.answer(op, push.Receipt{}, err)
+}
+
+// newest is the key's newest id, from memory or else from the store.
+func (n *Node) newest(ctx context.Context, ch *channel) (push.ID, error) {
+	if id, ok := ch.newest(); ok {
+		return id, nil
+	}
+	return n.deps.Messages.Newest(ctx, ch.key)
+}

@@ -1,0 +1,176 @@
+package comet
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"gopush/comet/wire"
+	"gopush/internal/push"
+)
+
+// sseHead begins the stream. The connection's end is the stream's end, so that
+// the same bytes can be written to it as to any other connection.
+const sseHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n" +
+	"X-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\nConnection: close\r\n"
+
+var ssePing = []byte(":\n\n")
+
+// serveSSE is GET /v2/events: the v2 stream as server-sent events.
+func (n *Node) serveSSE(w http.ResponseWriter, r *http.Request) {
+	n.allowOrigin(w, r)
+	if !n.originAllowed(r) {
+		n.problem(w, push.E(push.KindForbidden, "this origin may not listen here"))
+		return
+	}
+	req, err := streamRequest(r)
+	if err == nil {
+		err = n.checkSSE(r, req)
+	}
+	if err != nil {
+		n.problem(w, err)
+		return
+	}
+	if !n.admit() {
+		n.problem(w, push.E(push.KindBusy, "this node takes no more connections; look the node up again"))
+		return
+	}
+	n.hijackSSE(w, r, req)
+}
+
+// streamRequest reads the query; Last-Event-ID wins over its cursors.
+func streamRequest(r *http.Request) (wire.Stream, error) {
+	req, err := wire.ParseStreamQuery(r.URL.Query())
+	if err != nil {
+		return req, err
+	}
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		if req.After, req.PublicAfter, err = wire.ParseLastEventID(last); err != nil {
+			return req, err
+		}
+		req.HasAfter, req.HasPublicAfter = true, true
+	}
+	return req, nil
+}
+
+func (n *Node) checkSSE(r *http.Request, req wire.Stream) error {
+	if err := n.owns(req.Key); err != nil {
+		return push.Wrap(push.KindWrongNode, err, "this node does not serve the key; look the node up again")
+	}
+	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.term.Ceiling() {
+		return errCursor(req.After)
+	}
+	return n.authorize(r.Context(), req.Key, bearerToken(r))
+}
+
+// hijackSSE takes the connection over; net/http's goroutine and buffers can go.
+func (n *Node) hijackSSE(w http.ResponseWriter, r *http.Request, req wire.Stream) {
+	head := sseHead
+	if origin := w.Header().Get("Access-Control-Allow-Origin"); origin != "" {
+		head += "Access-Control-Allow-Origin: " + origin + "\r\nVary: Origin\r\n"
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		n.dismiss()
+		n.problem(w, push.Wrap(push.KindInternal, err, "the connection cannot be streamed to"))
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	n.spawn(func() { n.runSSE(conn, head+"\r\n", req) })
+}
+
+// runSSE begins the life of an SSE connection, which it owns.
+func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream) {
+	_ = conn.SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
+	if _, err := io.WriteString(conn, head); err != nil {
+		_ = conn.Close()
+		n.dismiss()
+		return
+	}
+	s := newSubscriber(n, conn, formSSE, "sse")
+	leave, e := n.open(s, req)
+	if e != nil {
+		n.met.refused(e.code.Text())
+		_, _ = conn.Write(e.bytes(formSSE))
+		_ = conn.Close()
+		n.dismiss()
+		return
+	}
+	s.pingEvery(n.cfg.Heartbeat, ssePing)
+	in := bufio.NewReaderSize(conn, 16)
+	r := &reader{s: s, in: in, leave: leave, ended: s.noteEnd}
+	r.step = func() bool { return s.discard(in) }
+	r.start(conn)
+}
+
+// discard drops what an SSE client says; it has nothing more to say.
+func (s *subscriber) discard(in *bufio.Reader) bool {
+	_, err := in.ReadByte()
+	if err != nil {
+		s.noteEnd(err)
+		return false
+	}
+	_, _ = in.Discard(in.Buffered())
+	return true
+}
+
+// allowOrigin tells browsers that the answer may be read.
+func (n *Node) allowOrigin(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Origin")
+	switch origin := r.Header.Get("Origin"); {
+	case len(n.cfg.Origins) == 0:
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	case slices.Contains(n.cfg.Origins, origin):
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+	}
+}
+
+// problem answers with problem+json, before a stream has begun.
+func (n *Node) problem(w http.ResponseWriter, err error) {
+	kind, detail := push.KindOf(err), "the stream could not be opened"
+	if e, ok := errors.AsType[*push.Error](err); ok {
+		detail = e.Detail
+	}
+	status := sseStatus(kind)
+	n.met.refused(string(kind))
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	retryable := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	if retryable {
+		w.Header().Set("Retry-After", strconv.Itoa(1))
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"type": "about:blank", "title": http.StatusText(status), "status": status,
+		"code": kind, "detail": detail, "retryable": retryable,
+	})
+}
+
+func sseStatus(kind push.Kind) int {
+	switch kind {
+	case push.KindBadRequest, push.KindBadKey:
+		return http.StatusBadRequest
+	case push.KindWrongNode:
+		return http.StatusMisdirectedRequest
+	case push.KindUnauthenticated:
+		return http.StatusUnauthorized
+	case push.KindForbidden, push.KindNotFound:
+		return http.StatusForbidden
+	case push.KindRateLimited:
+		return http.StatusTooManyRequests
+	case push.KindInternal:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusServiceUnavailable
+	}
+}
+
+func errCursor(after push.ID) error {
+	return push.E(push.KindBadRequest, "the cursor %s is above every id there is; start from /v2/time or without one", after)
+}

@@ -1,0 +1,89 @@
+package comet
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"time"
+
+	"gopush/comet/wire"
+)
+
+// grace is how much longer than its heartbeat a v1 client may be silent.
+const grace = 5 * time.Second
+
+var tcpHeartbeat = []byte(wire.ReplyHeartbeat)
+
+// serveTCP is the handshake of a v1 TCP connection, which it owns.
+func (n *Node) serveTCP(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(n.cfg.Handshake))
+	in := bufio.NewReaderSize(conn, tcpBuffer)
+	sub, err := wire.ReadSubscribe(in)
+	reply := ""
+	switch {
+	case errors.Is(err, wire.ErrParameter):
+		reply = wire.ReplyParam
+	case err == nil:
+		reply = n.v1Refusal(n.life, sub)
+	}
+	if err != nil || reply != "" {
+		n.refuseTCP(conn, reply)
+		return
+	}
+	f := formTCPPlain
+	if sub.Versioned {
+		f = formTCP
+	}
+	s := newSubscriber(n, conn, f, "tcp")
+	leave, ok := n.join(s, sub.Key, true)
+	if !ok {
+		n.refuseTCP(conn, "")
+		return
+	}
+	s.begin(&event{kind: evRaw, raw: tcpHeartbeat})
+	r := &reader{s: s, in: in, silence: sub.Heartbeat + grace, leave: leave, ended: s.noteEnd}
+	r.step = func() bool { return s.readByte(in) }
+	r.start(conn)
+}
+
+// tcpBuffer is the size of a TCP client's read buffer.
+const tcpBuffer = 256
+
+// readByte answers a heartbeat; anything else ends the connection.
+func (s *subscriber) readByte(in *bufio.Reader) bool {
+	b, err := in.ReadByte()
+	switch {
+	case err != nil:
+		s.noteEnd(err)
+		return false
+	case b != wire.HeartbeatByte:
+		s.node.met.closed("bad frame")
+		return false
+	}
+	s.reply(tcpHeartbeat)
+	return true
+}
+
+func (s *subscriber) noteEnd(err error) { s.node.met.closed(closeReason(err)) }
+
+// refuseTCP ends a connection that is not subscribed, with a reply if there is
+// one for the case.
+func (n *Node) refuseTCP(conn net.Conn, reply string) {
+	defer n.dismiss()
+	defer func() { _ = conn.Close() }()
+	if reply == "" {
+		n.met.refused("handshake")
+		return
+	}
+	n.met.refused(reply[:2])
+	_ = conn.SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
+	_, _ = conn.Write([]byte(reply))
+}
+
+// closeReason is the metrics label for a read that ended a connection.
+func closeReason(err error) string {
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return closeHeartbeat.reason
+	}
+	return closeClient.reason
+}

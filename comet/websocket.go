@@ -1,0 +1,133 @@
+package comet
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+
+	"gopush/comet/wire"
+)
+
+var wsHeartbeat = textFrame([]byte(wire.ReplyHeartbeat))
+
+// serveV1 is GET /sub. Errors in the parameters are told after the upgrade.
+func (n *Node) serveV1(w http.ResponseWriter, r *http.Request) {
+	sub, err := wire.ParseSubscribeQuery(r.URL.Query())
+	n.upgrade(w, r, nil, func(c *socket) {
+		reply := wire.ReplyParam
+		if err == nil {
+			reply = n.v1Refusal(n.life, sub)
+		}
+		if reply != "" {
+			n.refuseV1(c, reply)
+			n.dismiss()
+			return
+		}
+		n.runV1(c, sub)
+	})
+}
+
+// refuseV1 sends a reply (the original sends none to one connection too many)
+// and a Close frame to a client that is not subscribed, and closes.
+func (n *Node) refuseV1(c *socket, reply string) {
+	var b []byte
+	if reply != "" {
+		n.met.refused(reply[:2])
+		b = textFrame([]byte(reply))
+	}
+	b = append(b, closeFrame(websocket.ClosePolicyViolation, "refused")...)
+	_ = c.NetConn().SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
+	if _, err := c.NetConn().Write(b); err == nil {
+		awaitClose(c)
+	}
+	_ = c.Close()
+}
+
+// awaitClose reads until the client has answered a Close frame, for a while.
+func awaitClose(c *socket) {
+	c.SetReadLimit(wire.MaxClientFrame)
+	c.SetCloseHandler(func(int, string) error { return nil })
+	_ = c.SetReadDeadline(time.Now().Add(closeWait))
+	for {
+		if _, _, err := c.NextReader(); err != nil {
+			return
+		}
+	}
+}
+
+// runV1 begins the life of a v1 websocket connection.
+func (n *Node) runV1(c *socket, sub wire.Subscribe) {
+	f := formWSPlain
+	if sub.Versioned {
+		f = formWS
+	}
+	s := newSubscriber(n, c.NetConn(), f, "ws")
+	leave, ok := n.join(s, sub.Key, true)
+	if !ok {
+		n.met.refused("key full")
+		n.refuseV1(c, "")
+		n.dismiss()
+		return
+	}
+	s.begin(&event{kind: evRaw, raw: wsHeartbeat})
+	s.readFrames(c, sub.Heartbeat+grace, leave, func(_ int, data []byte) {
+		if len(data) == 1 && data[0] == wire.HeartbeatByte {
+			s.reply(wsHeartbeat)
+			return
+		}
+		s.shut(ending{reason: "bad frame", v1: websocket.CloseUnsupportedData})
+	})
+}
+
+// readFrames reads a websocket connection: it hands frames on until the
+// connection ends, or nothing is heard for silence.
+func (s *subscriber) readFrames(c *socket, silence time.Duration, leave func(), handle func(kind int, data []byte)) {
+	r := &reader{s: s, in: c.in, silence: silence, leave: leave, ended: s.readEnded}
+	r.step = func() bool { return s.readFrame(c.Conn, handle) }
+	c.SetReadLimit(wire.MaxClientFrame)
+	c.SetPingHandler(func(data string) error {
+		r.heard()
+		s.reply(frame(opcodePong, []byte(data)))
+		return nil
+	})
+	c.SetPongHandler(func(string) error { r.heard(); return nil })
+	c.SetCloseHandler(func(code int, _ string) error {
+		s.echoClose(code)
+		return nil
+	})
+	r.start(s.conn)
+}
+
+// readFrame reads one message; false: the connection has ended.
+func (s *subscriber) readFrame(c *websocket.Conn, handle func(kind int, data []byte)) bool {
+	kind, data, err := c.ReadMessage()
+	switch {
+	case err != nil:
+		s.readEnded(err)
+		return false
+	case kind == websocket.TextMessage && !utf8.Valid(data):
+		s.shut(ending{reason: "invalid UTF-8", code: websocket.CloseInvalidFramePayloadData, v1: websocket.CloseInvalidFramePayloadData})
+	default:
+		handle(kind, data)
+	}
+	return true
+}
+
+// echoClose answers the client's Close frame with its own code.
+func (s *subscriber) echoClose(code int) {
+	if code == websocket.CloseNoStatusReceived {
+		code = websocket.CloseNormalClosure
+	}
+	s.shut(ending{reason: closeClient.reason, code: wire.CloseCode(code), v1: code})
+}
+
+// readEnded decides what a failed read means for the client.
+func (s *subscriber) readEnded(err error) {
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		s.shut(closeHeartbeat)
+	}
+}
