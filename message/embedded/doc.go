@@ -1,0 +1,13 @@
+// Package embedded is the message.Store on Pebble: one process, one folder, every
+// write synced to disk before it is acknowledged. It neither replicates nor can
+// be opened twice; a cluster stores in HBase.
+//
+// The key space has tables, told apart by the first byte:
+//
+//	m row key            a message's envelope
+//	m row key 01         a marker: the message was recalled or discarded
+//	d key, x key         the key's watermarks: deleted, expired
+//	i key 00 idem key    an idempotency key: id, body sum, expiry
+//	e expiry + m... or i...   what ends when; the sweep goes by it
+//	v                    the format's version
+package embedded

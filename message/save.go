@@ -1,0 +1,191 @@
+package message
+
+import (
+	"context"
+
+	"gopush/internal/push"
+	"gopush/internal/rpc"
+)
+
+// pending is one write of a frame on its way to the store.
+type pending struct {
+	index   int
+	write   push.Write // what is stored: duplicates and conflicts are dropped
+	written push.Written
+}
+
+// Save stores a frame of writes, each whole or not at all, and calls done once
+// for each. What is refused before the store was asked surely stays away; an
+// error of the store means that the outcome is unknown.
+func (s *Service) Save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		for i := range writes {
+			done(i, push.Written{}, err)
+		}
+		return
+	}
+	defer leave()
+	ready := make([]pending, 0, len(writes))
+	rows := make([]push.Write, 0, len(writes))
+	for i, w := range writes {
+		p, err := s.prepare(ctx, w)
+		switch {
+		case err != nil:
+			done(i, push.Written{}, err)
+		case len(p.write.Messages) == 0:
+			done(i, p.written, nil)
+		default:
+			p.index = i
+			ready, rows = append(ready, p), append(rows, p.write)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	errs := s.store.Save(ctx, rows)
+	for k, p := range ready {
+		if errs[k] != nil {
+			done(p.index, push.Written{}, unknown(errs[k]))
+			continue
+		}
+		done(p.index, p.written, nil)
+	}
+}
+
+// unknown makes sure that an error of the store is not read as a refusal.
+func unknown(err error) error {
+	if push.Is(err, push.KindStoreUnavailable) || push.Is(err, push.KindOutcomeUnknown) {
+		return err
+	}
+	return push.Wrap(push.KindOutcomeUnknown, err, "the store failed; the message may or may not be there")
+}
+
+// prepare checks a write, finds its place in the chain, and drops what is there
+// already.
+func (s *Service) prepare(ctx context.Context, w push.Write) (pending, error) {
+	if err := s.admit(rpc.Fence{Group: w.Group, Epoch: w.Epoch}); err != nil {
+		return pending{}, err
+	}
+	if err := check(w); err != nil {
+		return pending{}, err
+	}
+	prev, err := s.prev(ctx, w)
+	if err != nil {
+		return pending{}, before(err)
+	}
+	p := pending{written: push.Written{Prev: prev, Outcomes: make([]push.Outcome, len(w.Messages))}, write: w}
+	p.write.Messages = make([]push.Message, 0, len(w.Messages))
+	seen := map[string]*push.Message{}
+	for i, m := range w.Messages {
+		out := push.Outcome{Status: push.Stored, ID: m.ID}
+		if m.IdempotencyKey != "" {
+			if first := seen[m.IdempotencyKey]; first != nil {
+				out = compare(first.ID, BodySum(first.Body) == BodySum(m.Body))
+			} else if out, err = s.repeat(ctx, w, p.written.Prev, &m); err != nil {
+				return pending{}, before(err)
+			}
+		}
+		p.written.Outcomes[i] = out
+		if out.Status != push.Stored {
+			continue
+		}
+		if m.IdempotencyKey != "" {
+			seen[m.IdempotencyKey] = &w.Messages[i]
+		}
+		m.Prev, prev = prev, m.ID
+		p.write.Messages = append(p.write.Messages, m)
+	}
+	return p, nil
+}
+
+// before marks an error that came before anything was written.
+func before(err error) error {
+	return push.Wrap(push.KindStoreUnavailable, err, "the store could not be read; nothing was stored, try again")
+}
+
+// check refuses what no comet sends.
+func check(w push.Write) error {
+	if len(w.Messages) == 0 || len(w.Messages) > push.MaxBurstMessages {
+		return push.E(push.KindInternal, "a write of %d messages; 1 to %d fit into a row", len(w.Messages), push.MaxBurstMessages)
+	}
+	last := max(w.Prev, 0)
+	for i := range w.Messages {
+		m := &w.Messages[i]
+		if m.ID <= last {
+			return push.E(push.KindInternal, "id %d does not follow id %d", m.ID, last)
+		}
+		if len(m.IdempotencyKey) > MaxIdempotencyKey {
+			return push.E(push.KindInternal, "an idempotency key of %d bytes; at most %d fit", len(m.IdempotencyKey), MaxIdempotencyKey)
+		}
+		last = m.ID
+	}
+	return nil
+}
+
+// prev is the id before the write's first message. Where the comet does not know
+// it, the store does. A newest id at or above the write's own first one is the
+// write itself, repeated after an unknown outcome; then what lies before counts.
+func (s *Service) prev(ctx context.Context, w push.Write) (push.ID, error) {
+	if w.Prev != push.PrevUnknown {
+		return w.Prev, nil
+	}
+	newest, err := s.store.Newest(ctx, w.Key)
+	if err != nil {
+		return 0, err
+	}
+	first := w.Messages[0].ID
+	if newest < first {
+		return newest, nil
+	}
+	page, err := s.store.Read(ctx, w.Key, push.Span{After: first - 1, Until: first, Limit: 1})
+	if err != nil {
+		return 0, err
+	}
+	if len(page.Messages) == 1 && page.Messages[0].ID == first {
+		return page.Messages[0].Prev, nil
+	}
+	return 0, push.E(push.KindInternal, "id %d is not above the newest id %d of its key", first, newest)
+}
+
+// repeat looks m's idempotency key up: is it a retry of what is stored, and which
+// id has that?
+func (s *Service) repeat(ctx context.Context, w push.Write, prev push.ID, m *push.Message) (push.Outcome, error) {
+	fresh := push.Outcome{Status: push.Stored, ID: m.ID}
+	found, err := s.store.Find(ctx, w.Key, m.IdempotencyKey)
+	if err != nil || found.ID == 0 || found.ID == m.ID {
+		return fresh, err
+	}
+	gone := found.InDoubt
+	if !gone {
+		if gone, err = s.offChain(ctx, w.Key, prev, found.ID); err != nil {
+			return fresh, err
+		}
+	}
+	if gone {
+		// It was never acknowledged, and a reader may be past it: the app is to
+		// see the new one.
+		return fresh, s.store.Discard(ctx, w.Key, found.ID)
+	}
+	return compare(found.ID, found.Sum == BodySum(m.Body)), nil
+}
+
+func compare(id push.ID, same bool) push.Outcome {
+	if same {
+		return push.Outcome{Status: push.Duplicate, ID: id}
+	}
+	return push.Outcome{Status: push.Conflict, ID: id}
+}
+
+// offChain reports whether a stored id was given up by its comet: the stream went
+// on without it, so the message after it follows an earlier one.
+func (s *Service) offChain(ctx context.Context, key push.Key, prev, id push.ID) (bool, error) {
+	page, err := s.store.Read(ctx, key, push.Span{After: id, Limit: 1})
+	if err != nil {
+		return false, err
+	}
+	if len(page.Messages) > 0 {
+		return page.Messages[0].Prev < id, nil
+	}
+	return prev < id, nil
+}

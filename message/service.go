@@ -1,0 +1,146 @@
+package message
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"gopush/internal/push"
+	"gopush/internal/rpc"
+)
+
+// Config sets a Service up. Zero values mean the default that each field names.
+type Config struct {
+	// Concurrency bounds the calls of the store at a time; default 256. Beyond
+	// it, up to Waiting calls wait, and the others are refused as busy.
+	Concurrency int
+	// Waiting bounds the calls that wait; default 1,024.
+	Waiting int
+	// Timeout bounds a call that came without a deadline; default 5 s.
+	Timeout time.Duration
+}
+
+// Validate fills in the defaults and reports fields out of range.
+func (c *Config) Validate() error {
+	if c.Concurrency == 0 {
+		c.Concurrency = 256
+	}
+	if c.Waiting == 0 {
+		c.Waiting = 1024
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 5 * time.Second
+	}
+	if c.Concurrency < 1 || c.Waiting < 0 || c.Timeout < 0 {
+		return fmt.Errorf("message: Concurrency %d, Waiting %d and Timeout %s must not be negative", c.Concurrency, c.Waiting, c.Timeout)
+	}
+	return nil
+}
+
+// Service is a message node: it answers comet and web nodes from a Store. It
+// holds nothing that another message node would need, except the highest epoch it
+// has seen of each group.
+type Service struct {
+	cfg   Config        // immutable
+	store Store         // immutable
+	slots chan struct{} // calls of the store under way
+	queue chan struct{} // those, and the ones that wait
+
+	mu     sync.Mutex
+	epochs map[string]int64 // guarded by mu
+}
+
+var _ rpc.MessageService = (*Service)(nil)
+
+// NewService answers from store, which stays the caller's to close.
+func NewService(cfg Config, store Store) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Service{
+		cfg: cfg, store: store, epochs: make(map[string]int64),
+		slots: make(chan struct{}, cfg.Concurrency), queue: make(chan struct{}, cfg.Concurrency+cfg.Waiting),
+	}, nil
+}
+
+// enter takes a slot; what comes back gives it up.
+func (s *Service) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.queue <- struct{}{}:
+	default:
+		return nil, &push.Error{Kind: push.KindBusy, Detail: "the message node has too many calls waiting; try again", RetryAfter: time.Second}
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots; <-s.queue }, nil
+	case <-ctx.Done():
+		<-s.queue
+		return nil, push.Wrap(push.KindBusy, ctx.Err(), "the call waited for its turn until its deadline; nothing was done")
+	}
+}
+
+// admit refuses writers of an epoch that is over.
+func (s *Service) admit(f rpc.Fence) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.Epoch < s.epochs[f.Group] {
+		return push.E(push.KindFenced, "epoch %d of group %s is over; epoch %d writes now", f.Epoch, f.Group, s.epochs[f.Group])
+	}
+	if f.Group != "" {
+		s.epochs[f.Group] = f.Epoch
+	}
+	return nil
+}
+
+// call runs f with a slot and a deadline.
+func (s *Service) call(ctx context.Context, f func(context.Context) error) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.cfg.Timeout)
+		defer cancel()
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return f(ctx)
+}
+
+// Read answers from the store.
+func (s *Service) Read(ctx context.Context, key push.Key, span push.Span) (page push.Page, err error) {
+	if span.Limit < 1 {
+		return page, push.E(push.KindBadRequest, "the limit is %d; it must be positive", span.Limit)
+	}
+	err = s.call(ctx, func(ctx context.Context) error {
+		page, err = s.store.Read(ctx, key, span)
+		return err
+	})
+	return page, err
+}
+
+// Newest answers from the store.
+func (s *Service) Newest(ctx context.Context, key push.Key) (id push.ID, err error) {
+	err = s.call(ctx, func(ctx context.Context) error {
+		id, err = s.store.Newest(ctx, key)
+		return err
+	})
+	return id, err
+}
+
+// Recall withdraws one message.
+func (s *Service) Recall(ctx context.Context, key push.Key, id push.ID, fence rpc.Fence) error {
+	if err := s.admit(fence); err != nil {
+		return err
+	}
+	return s.call(ctx, func(ctx context.Context) error { return s.store.Recall(ctx, key, id) })
+}
+
+// Delete withdraws everything up to an id.
+func (s *Service) Delete(ctx context.Context, key push.Key, upTo push.ID, fence rpc.Fence) error {
+	if err := s.admit(fence); err != nil {
+		return err
+	}
+	return s.call(ctx, func(ctx context.Context) error { return s.store.Delete(ctx, key, upTo) })
+}
