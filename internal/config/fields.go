@@ -1,0 +1,105 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"gopush/internal/push"
+)
+
+// field is one setting: its path in the file, what it means, and its place in
+// the settings.
+type field struct {
+	path  string // name, or section.name
+	doc   string
+	value value
+}
+
+type table []field
+
+const (
+	day = 24 * time.Hour
+	// longestTTL is what protocol v1 can ask for, 2^32-1 seconds, in whole days.
+	longestTTL = 49710 * day
+)
+
+// fields is the one list of settings: the file reader, Set, Validate and Print
+// all go by it. Those of a section stand together, after the ones without.
+func (s *Serve) fields() table {
+	return slices.Concat(table{
+		{"data", "Folder that holds everything durable: messages, ids, the admin token.", &text{p: &s.Data}},
+		{"dev", "Development: the admin API takes requests from this machine without a token.", &boolean{&s.Dev}},
+		{"drain", "How long an orderly stop may take before what is left is cut off.", &duration{&s.Drain, time.Second, 10 * time.Minute}},
+		{"ops", "Address of health, readiness, metrics and profiles. Never make it public.", &text{p: &s.Ops, rule: bindable}},
+	}, table{
+		{"log.level", "debug, info, warn or error.", &text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}},
+		{"log.format", "text or json; logs go to standard error.", &text{p: &s.Log.Format, rule: oneOf("text", "json")}},
+	}, s.Messages.fields(), s.Comet.fields(), table{
+		{"message.rpc", "Address of the message node for the other roles; loopback only.", &text{p: &s.Message.RPC, rule: bindable}},
+	}, table{
+		{"web.public", "Address of the public API: node lookup and stored messages.", &text{p: &s.Web.Public, rule: bindable}},
+		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token.", &text{p: &s.Web.Admin, rule: bindable}},
+		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", &list{p: &s.Web.CORSOrigins, rule: origin}},
+	})
+}
+
+func (m *Messages) fields() table {
+	return table{
+		{"messages.default_ttl", "How long a message lives whose pusher does not say.", &duration{&m.DefaultTTL, time.Second, longestTTL}},
+		{"messages.max_bytes", "The largest body of a push.", &size{&m.MaxBytes, 64, push.MaxBurstBytes}},
+		{"messages.newest", "Keep only the newest so many messages per key readable; 0 for all.", &number{&m.Newest, 0, 1_000_000_000}},
+	}
+}
+
+func (c *Comet) fields() table {
+	return table{
+		{"comet.group", "Name of the node on the ring. It decides which keys it owns, so keep it.", &text{p: &c.Group, rule: groupName}},
+		{"comet.weight", "Its share of the keys, beside other nodes.", &number{&c.Weight, 1, 1000}},
+		{"comet.http", "Address for websocket and SSE clients.", &text{p: &c.HTTP, rule: bindable}},
+		{"comet.tcp", "Address for v1 TCP clients.", &text{p: &c.TCP, rule: bindable}},
+		{"comet.rpc", "Address of the comet for the other roles; loopback only.", &text{p: &c.RPC, rule: bindable}},
+		{"comet.advertise_http", "What clients are told to connect to for websocket and SSE, host:port;\nempty: comet.http.", &text{p: &c.AdvertiseHTTP, rule: advertised}},
+		{"comet.advertise_tcp", "What clients are told to connect to for TCP, host:port; empty: comet.tcp.", &text{p: &c.AdvertiseTCP, rule: advertised}},
+		{"comet.max_connections", "The most client connections of the node.", &number{&c.MaxConnections, 1, 10_000_000}},
+		{"comet.max_per_key", "The most connections of one key.", &number{&c.MaxPerKey, 1, 100_000}},
+		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},
+		{"comet.origins", "Origins that browsers may connect from; empty: any.", &list{p: &c.Origins, rule: origin}},
+	}
+}
+
+func (t table) find(path string) (field, bool) {
+	i := slices.IndexFunc(t, func(f field) bool { return f.path == path })
+	if i < 0 {
+		return field{}, false
+	}
+	return t[i], true
+}
+
+func (t table) paths() []string {
+	paths := make([]string, len(t))
+	for i, f := range t {
+		paths[i] = f.path
+	}
+	return paths
+}
+
+// names lists what may stand in a section, or at the top ("").
+func (t table) names(section string) []string {
+	var names []string
+	for _, f := range t {
+		head, name, nested := strings.Cut(f.path, ".")
+		switch {
+		case section == "":
+			names = append(names, head)
+		case nested && head == section:
+			names = append(names, name)
+		}
+	}
+	return slices.Compact(names)
+}
+
+// section reports whether name is that of a section.
+func (t table) section(name string) bool {
+	return slices.ContainsFunc(t, func(f field) bool { return strings.HasPrefix(f.path, name+".") })
+}

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// oneOf allows a few words.
+func oneOf(words ...string) func(string) error {
+	return func(s string) error {
+		if slices.Contains(words, s) {
+			return nil
+		}
+		return fmt.Errorf("%q is not known; write one of %s", s, strings.Join(words, ", "))
+	}
+}
+
+// bindable allows addresses to listen on; port 0 lets the system choose.
+func bindable(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not an address; write host:port, such as 127.0.0.1:8090", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("the port of %q must be a number from 0 to 65535", s)
+	}
+	return hostName(host)
+}
+
+// advertised allows what clients can be told. Clients of the 1.0 line split it
+// at its colon, so there is exactly one.
+func advertised(s string) error {
+	if s == "" {
+		return nil
+	}
+	host, port, ok := strings.Cut(s, ":")
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case !ok || host == "" || strings.Contains(port, ":"):
+		return fmt.Errorf("%q cannot be told to clients; write host:port with exactly one colon", s)
+	case err != nil || n == 0 || strconv.FormatUint(n, 10) != port:
+		return fmt.Errorf("the port of %q must be a number from 1 to 65535", s)
+	case net.ParseIP(host).IsUnspecified():
+		return fmt.Errorf("clients cannot connect to %q; write the name or address under which they reach this machine", s)
+	}
+	return hostName(host)
+}
+
+// hostName keeps out what can be neither a name nor an address.
+func hostName(host string) error {
+	for _, r := range host {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune("-._:%", r) {
+			return fmt.Errorf("the host %q holds %q; write a name or an IP address", host, r)
+		}
+	}
+	return nil
+}
+
+// groupName allows what is safe as a file name and in a list.
+func groupName(s string) error {
+	if s == "" || len(s) > 64 || s[0] == '.' {
+		return fmt.Errorf("%q must have 1 to 64 characters and not begin with a dot", s)
+	}
+	for _, r := range s {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune("-_.", r) {
+			return fmt.Errorf("%q holds %q; use letters, digits, '-', '_' and '.'", s, r)
+		}
+	}
+	return nil
+}
+
+// origin allows what a browser sends as its Origin, and "*".
+func origin(s string) error {
+	u, err := url.Parse(s)
+	if s == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Scheme+"://"+u.Host == s && hostName(u.Host) == nil {
+		return nil
+	}
+	return fmt.Errorf("%q is not an origin; write scheme://host[:port] such as https://app.example, or *", s)
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// Serve is what `gopush serve` can be told. Default gives the usual values; the
+// documentation of each setting is in the table that fields makes.
+type Serve struct {
+	Data     string
+	Dev      bool
+	Drain    time.Duration
+	Ops      string // host:port
+	Log      Log
+	Messages Messages
+	Comet    Comet
+	Message  Message
+	Web      Web
+}
+
+// Log says what goes to standard error.
+type Log struct {
+	Level, Format string
+}
+
+// Messages are the rules for what is pushed.
+type Messages struct {
+	DefaultTTL time.Duration
+	MaxBytes   int // of a body
+	Newest     int // 0: all
+}
+
+// Comet is the node that keeps connections.
+type Comet struct {
+	Group                       string
+	Weight                      int
+	HTTP, TCP, RPC              string // host:port
+	AdvertiseHTTP, AdvertiseTCP string // host:port, or empty
+	MaxConnections, MaxPerKey   int
+	Heartbeat                   time.Duration
+	Origins                     []string
+}
+
+// Message is the node that stores.
+type Message struct {
+	RPC string // host:port
+}
+
+// Web is the HTTP API.
+type Web struct {
+	Public, Admin string // host:port
+	CORSOrigins   []string
+}
+
+// Default is what holds without a file: everything on loopback, on the ports
+// that clients of the 1.0 line know.
+func Default() Serve {
+	return Serve{
+		Data:     "gopush-data",
+		Drain:    10 * time.Second,
+		Ops:      "127.0.0.1:6971",
+		Log:      Log{Level: "info", Format: "text"},
+		Messages: Messages{DefaultTTL: 30 * day, MaxBytes: 64 << 10},
+		Comet: Comet{
+			Group: "node1", Weight: 1,
+			HTTP: "127.0.0.1:6968", TCP: "127.0.0.1:6969", RPC: "127.0.0.1:6970",
+			MaxConnections: 100_000, MaxPerKey: 64, Heartbeat: 30 * time.Second,
+		},
+		Message: Message{RPC: "127.0.0.1:8070"},
+		Web:     Web{Public: "127.0.0.1:8090", Admin: "127.0.0.1:8091"},
+	}
+}
+
+// PortsFrom gives every listener a port: first, first+1 and so on, in the order
+// public API, admin API, comet HTTP, comet TCP, comet RPC, message RPC, ops.
+// With first 0 the system chooses them all.
+func (s *Serve) PortsFrom(first int) error {
+	all := []*string{&s.Web.Public, &s.Web.Admin, &s.Comet.HTTP, &s.Comet.TCP, &s.Comet.RPC, &s.Message.RPC, &s.Ops}
+	if first < 0 || first > 65535-len(all)+1 {
+		return fmt.Errorf("the first port is %d; it must be 0, or 1 to %d, as %d ports are needed", first, 65535-len(all)+1, len(all))
+	}
+	for i, addr := range all {
+		host, _, err := net.SplitHostPort(*addr)
+		if err != nil {
+			return err
+		}
+		port := 0
+		if first > 0 {
+			port = first + i
+		}
+		*addr = net.JoinHostPort(host, fmt.Sprint(port))
+	}
+	return nil
+}
+
+// Set gives one setting by its path, such as comet.max_per_key, as a flag does.
+// It checks the value alone; Validate checks what settings mean together.
+func (s *Serve) Set(path, text string) error {
+	fields := s.fields()
+	f, ok := fields.find(path)
+	if !ok {
+		return fmt.Errorf("%s", unknown(path, fields.paths()))
+	}
+	if err := f.value.set(text); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// Validate reports every setting that is out of range or does not go with the
+// others, as Problems without lines.
+func (s *Serve) Validate() error {
+	var found Problems
+	for _, f := range s.fields() {
+		if err := f.value.check(); err != nil {
+			found = append(found, Problem{Path: f.path, What: err.Error()})
+		}
+	}
+	found = append(found, s.together()...)
+	return found.err()
+}
+
+// together checks what settings mean together.
+func (s *Serve) together() (found Problems) {
+	complain := func(path, format string, args ...any) {
+		found = append(found, Problem{Path: path, What: fmt.Sprintf(format, args...)})
+	}
+	for path, addr := range map[string]string{"comet.rpc": s.Comet.RPC, "message.rpc": s.Message.RPC} {
+		if !loopback(addr) {
+			complain(path, "%q is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1", addr)
+		}
+	}
+	if s.Dev && !loopback(s.Web.Admin) {
+		complain("dev", "it opens the admin API without a token, so web.admin must be a loopback address, and %q is none; turn dev off or use 127.0.0.1", s.Web.Admin)
+	}
+	if s.Comet.AdvertiseHTTP == "" && wildcard(s.Comet.HTTP) {
+		complain("comet.http", "clients cannot be told to connect to %q; set comet.advertise_http to the host:port under which they reach this machine", s.Comet.HTTP)
+	}
+	if s.Comet.AdvertiseTCP == "" && wildcard(s.Comet.TCP) {
+		complain("comet.tcp", "clients cannot be told to connect to %q; set comet.advertise_tcp to the host:port under which they reach this machine", s.Comet.TCP)
+	}
+	found.sort()
+	return found
+}
+
+// loopback reports whether only this machine can reach addr.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+}
+
+// wildcard reports whether addr binds to every interface.
+func wildcard(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && (host == "" || net.ParseIP(host).IsUnspecified())
+}
+
+// Print writes the settings as a file that Parse reads back, with what each of
+// them means.
+func (s *Serve) Print(w io.Writer) error {
+	var b strings.Builder
+	section := ""
+	for _, f := range s.fields() {
+		head, name, nested := strings.Cut(f.path, ".")
+		indent := ""
+		if nested {
+			indent = "  "
+			if head != section {
+				section = head
+				fmt.Fprintf(&b, "\n%s:\n", head)
+			}
+		} else {
+			name = head
+		}
+		for line := range strings.SplitSeq(f.doc, "\n") {
+			fmt.Fprintf(&b, "%s# %s\n", indent, line)
+		}
+		fmt.Fprintf(&b, "%s%s: %s\n", indent, name, f.value.yaml())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,111 @@
+package rpc
+
+import (
+	"math"
+
+	"gopush/internal/push"
+	"gopush/internal/rpc/pb"
+)
+
+// Bounds of a page on the wire, so that it always fits into one gRPC message.
+// A reader that asked for more goes on from the page's Next.
+const (
+	maxPageMessages = 8192
+	maxPageBytes    = 4 << 20
+)
+
+func spanToPB(key push.Key, s push.Span) *pb.ReadRequest {
+	return &pb.ReadRequest{
+		Key: []byte(key), After: int64(s.After), Until: int64(s.Until),
+		Limit: clamp32(s.Limit), Bytes: int64(s.Bytes), Newest: clamp32(s.Newest),
+	}
+}
+
+func spanFromPB(r *pb.ReadRequest) (push.Key, push.Span, error) {
+	key, err := keyFromPB(r.GetKey())
+	if err != nil {
+		return "", push.Span{}, err
+	}
+	return key, push.Span{
+		After: push.ID(r.GetAfter()), Until: push.ID(r.GetUntil()),
+		Limit: int(r.GetLimit()), Bytes: int(r.GetBytes()), Newest: int(r.GetNewest()),
+	}, nil
+}
+
+// fitted is s with limits that keep its page within one message.
+func fitted(s push.Span) push.Span {
+	s.Limit = min(s.Limit, maxPageMessages)
+	if s.Bytes <= 0 || s.Bytes > maxPageBytes {
+		s.Bytes = maxPageBytes
+	}
+	return s
+}
+
+func clamp32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+func pageToPB(p push.Page) *pb.ReadReply {
+	out := &pb.ReadReply{Messages: messagesToPB(p.Messages), Next: int64(p.Next), More: p.More}
+	for _, g := range p.Gaps {
+		out.Gaps = append(out.Gaps, &pb.Gap{After: int64(g.After), Until: int64(g.Until), Reason: some(string(g.Reason))})
+	}
+	return out
+}
+
+func pageFromPB(p *pb.ReadReply) push.Page {
+	out := push.Page{Messages: messagesFromPB(p.GetMessages()), Next: push.ID(p.GetNext()), More: p.GetMore()}
+	for _, g := range p.GetGaps() {
+		out.Gaps = append(out.Gaps, push.Gap{
+			After: push.ID(g.GetAfter()), Until: push.ID(g.GetUntil()), Reason: push.GapReason(g.GetReason()),
+		})
+	}
+	return out
+}
+
+func fenceToPB(f Fence) *pb.Fence { return &pb.Fence{Group: some(f.Group), Epoch: f.Epoch} }
+
+func fenceFromPB(f *pb.Fence) Fence { return Fence{Group: string(f.GetGroup()), Epoch: f.GetEpoch()} }
+
+func infoToPB(i push.KeyInfo) *pb.DescribeReply {
+	return &pb.DescribeReply{Group: some(i.Group), Connections: int64(i.Connections), Newest: int64(i.Newest)}
+}
+
+func infoFromPB(i *pb.DescribeReply) push.KeyInfo {
+	return push.KeyInfo{Group: string(i.GetGroup()), Connections: int(i.GetConnections()), Newest: push.ID(i.GetNewest())}
+}
+
+func eventToPB(e *Event) *pb.Event {
+	out := &pb.Event{Kind: uint32(e.Kind), Id: int64(e.ID)}
+	if e.Kind == EventMessage {
+		out.Message = messageToPB(new(pb.Msg), &e.Message)
+	}
+	return out
+}
+
+// eventFromPB reports false for a kind that Event cannot hold; it is a newer
+// peer's, and to be ignored like every unknown one.
+func eventFromPB(e *pb.Event) (Event, bool) {
+	if e.GetKind() > math.MaxUint8 {
+		return Event{}, false
+	}
+	out := Event{Kind: EventKind(e.GetKind()), ID: push.ID(e.GetId())}
+	if m := e.GetMessage(); m != nil {
+		out.Message = messageFromPB(m)
+	}
+	return out, true
+}
+
+// messageOverhead is at least what a message takes on the wire besides its
+// texts, and about what it takes in memory.
+const messageOverhead = 64
+
+func pushSize(p *push.Push) int {
+	return messageOverhead + len(p.Key) + len(p.Body) + len(p.IdempotencyKey) + len(p.RequestID)
+}
+
+func writeSize(w *push.Write) int {
+	n := messageOverhead + len(w.Key) + len(w.Group)
+	for i := range w.Messages {
+		n += messageOverhead + len(w.Messages[i].Body) + len(w.Messages[i].IdempotencyKey)
+	}
+	return n
+}
