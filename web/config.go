@@ -1,0 +1,179 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gopush/internal/coord"
+	"gopush/internal/push"
+)
+
+// longestTTL is the longest life that protocol v1 can ask for: 2^32-1 seconds.
+const longestTTL = 4294967295 * time.Second
+
+// Config says how a Server behaves. The zero value of each field stands for the
+// default that its comment names.
+type Config struct {
+	// AdminToken is the bearer token of the admin API. It may be empty only
+	// with DevLoopback.
+	AdminToken string
+	// DevLoopback allows an empty AdminToken: the admin API then answers
+	// loopback peers alone, and Run refuses any other listener.
+	DevLoopback bool
+
+	// MaxBody bounds a request body and a line of a batch; default 64 KiB.
+	MaxBody int64
+	// DefaultTTL is the life of a v2 message that names none; default 30 days.
+	DefaultTTL time.Duration
+	// MaxTTL is the longest life; v1 lives above it are shortened to it, v2
+	// ones refused. Default and maximum 4,294,967,295 s.
+	MaxTTL time.Duration
+	// NewestN keeps only that many messages per key readable; 0: all.
+	NewestN int
+
+	// PushTimeout bounds a push, with its retries; default 5 s.
+	PushTimeout time.Duration
+	// QueryTimeout bounds one question to a message or comet node; default 5 s.
+	QueryTimeout time.Duration
+	// TimeTimeout bounds the wait for a comet's clock; default 1 s.
+	TimeTimeout time.Duration
+
+	// ReadHeaderTimeout bounds a request's header; default 5 s.
+	ReadHeaderTimeout time.Duration
+	// ReadTimeout bounds a whole request, batches excepted; default 30 s.
+	ReadTimeout time.Duration
+	// WriteTimeout bounds the time without progress of a reply; default 30 s.
+	WriteTimeout time.Duration
+	// IdleTimeout bounds how long an unused connection stays; default 2 min.
+	IdleTimeout time.Duration
+	// BatchIdle bounds the silence of a pusher within a batch; default 60 s.
+	BatchIdle time.Duration
+	// Drain bounds an orderly stop; default 10 s.
+	Drain time.Duration
+	// MaxHeaderBytes bounds a request's header; default 16 KiB.
+	MaxHeaderBytes int
+
+	// CORSOrigins are the origins whose pages may read the public v2 API:
+	// "https://app.example", or "*" for any. Default none.
+	CORSOrigins []string
+}
+
+// Deps are what a Server works with.
+type Deps struct {
+	Directory coord.Directory
+	// Comet gives the client of the comet node at an RPC address (host:port);
+	// the same address gives the same client.
+	Comet    func(addr string) Comet
+	Messages Messages
+	Log      *slog.Logger
+	Now      func() time.Time      // nil: time.Now
+	Metrics  prometheus.Registerer // nil: no metrics
+}
+
+// Comet is one comet node.
+type Comet interface {
+	// Push sends p. done is called exactly once, from any goroutine, and must
+	// not block. Pushes of one key get their ids in the order of the calls.
+	Push(ctx context.Context, p push.Push, done func(push.Receipt, error))
+	Recall(ctx context.Context, key push.Key, id push.ID) error
+	Delete(ctx context.Context, key push.Key) error
+	Describe(ctx context.Context, key push.Key) (push.KeyInfo, error)
+	// Time returns an id below every id that the node will give from now on.
+	Time(ctx context.Context) (push.ID, error)
+}
+
+// Messages reads stored messages, from whichever message node answers.
+type Messages interface {
+	Read(ctx context.Context, key push.Key, span push.Span) (push.Page, error)
+	Newest(ctx context.Context, key push.Key) (push.ID, error)
+}
+
+// Validate fills in the defaults and reports every field that cannot be.
+func (c *Config) Validate() error {
+	var errs []error
+	span := func(name string, v *time.Duration, def time.Duration) {
+		if *v == 0 {
+			*v = def
+		}
+		if *v < 0 {
+			errs = append(errs, fmt.Errorf("%s is %s; it must be positive", name, *v))
+		}
+	}
+	span("DefaultTTL", &c.DefaultTTL, 30*24*time.Hour)
+	span("MaxTTL", &c.MaxTTL, longestTTL)
+	span("PushTimeout", &c.PushTimeout, 5*time.Second)
+	span("QueryTimeout", &c.QueryTimeout, 5*time.Second)
+	span("TimeTimeout", &c.TimeTimeout, time.Second)
+	span("ReadHeaderTimeout", &c.ReadHeaderTimeout, 5*time.Second)
+	span("ReadTimeout", &c.ReadTimeout, 30*time.Second)
+	span("WriteTimeout", &c.WriteTimeout, 30*time.Second)
+	span("IdleTimeout", &c.IdleTimeout, 2*time.Minute)
+	span("BatchIdle", &c.BatchIdle, time.Minute)
+	span("Drain", &c.Drain, 10*time.Second)
+	errs = append(errs, c.sizes(), c.lives(), c.access())
+	return errors.Join(errs...)
+}
+
+func (c *Config) sizes() error {
+	if c.MaxBody == 0 {
+		c.MaxBody = 64 << 10
+	}
+	if c.MaxHeaderBytes == 0 {
+		c.MaxHeaderBytes = 16 << 10
+	}
+	switch {
+	case c.MaxBody < 0 || c.MaxBody > 64<<20:
+		return fmt.Errorf("MaxBody is %d; it must be 1 byte to 64 MiB", c.MaxBody)
+	case c.MaxHeaderBytes < 1024:
+		return fmt.Errorf("MaxHeaderBytes is %d; it must be at least 1024", c.MaxHeaderBytes)
+	case c.NewestN < 0:
+		return fmt.Errorf("NewestN is %d; it must not be negative", c.NewestN)
+	}
+	return nil
+}
+
+func (c *Config) lives() error {
+	switch {
+	case c.MaxTTL > longestTTL:
+		return fmt.Errorf("MaxTTL is %s; it must be at most %s", c.MaxTTL, longestTTL)
+	case c.DefaultTTL > c.MaxTTL:
+		return fmt.Errorf("DefaultTTL is %s; it must be at most MaxTTL, %s", c.DefaultTTL, c.MaxTTL)
+	}
+	return nil
+}
+
+func (c *Config) access() error {
+	var errs []error
+	if c.AdminToken == "" && !c.DevLoopback {
+		errs = append(errs, errors.New("AdminToken is empty; set one, or DevLoopback to serve loopback peers without"))
+	}
+	for _, origin := range c.CORSOrigins {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			errs = append(errs, fmt.Errorf("CORSOrigins holds %q; give scheme://host[:port], or * for any", origin))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Deps) validate() error {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	switch {
+	case d.Directory == nil:
+		return errors.New("web: Deps.Directory is missing")
+	case d.Comet == nil:
+		return errors.New("web: Deps.Comet is missing")
+	case d.Messages == nil:
+		return errors.New("web: Deps.Messages is missing")
+	case d.Log == nil:
+		return errors.New("web: Deps.Log is missing")
+	}
+	return nil
+}

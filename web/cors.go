@@ -1,0 +1,33 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+)
+
+// cors lets pages of the configured origins read the public v2 API. Without
+// any, browsers keep their default: no foreign page may read a reply. Protocol
+// v1 has JSONP and is left as it is.
+func (s *Server) cors(next http.Handler) http.Handler {
+	if len(s.cfg.CORSOrigins) == 0 {
+		return next
+	}
+	anyOrigin := slices.Contains(s.cfg.CORSOrigins, "*")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if isV2(r) {
+			h := w.Header()
+			h.Add("Vary", "Origin")
+			if origin != "" && (anyOrigin || slices.Contains(s.cfg.CORSOrigins, origin)) {
+				h.Set("Access-Control-Allow-Origin", origin)
+				h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
+				if r.Method == http.MethodOptions {
+					h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+					h.Set("Access-Control-Allow-Headers", "Authorization, X-Request-Id")
+					h.Set("Access-Control-Max-Age", "600")
+				}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}

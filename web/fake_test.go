@@ -1,0 +1,306 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"gopush/internal/coord"
+	"gopush/internal/push"
+	"gopush/internal/ring"
+)
+
+// cluster is a small real cluster in memory: groups with a primary each, ids
+// that strictly increase per key, idempotency keys, recalls and deletions. It
+// is a coord.Directory and a Messages.
+type cluster struct {
+	mu      sync.Mutex
+	view    *coord.View
+	changed chan struct{}
+	streams map[push.Key]*history
+	clock   push.ID // the last id that was given
+	times   int     // how often a comet was asked for its time
+
+	// refuse may fail a push before anything happens to it.
+	refuse func(addr string, p push.Push) error
+	// lose may fail a push after it was stored.
+	lose func(p push.Push) error
+	// held collects callbacks instead of making them, when hold is set.
+	hold bool
+	held []func()
+	// timeOf may answer for a comet's clock.
+	timeOf func(addr string) (push.ID, error)
+	// readErr may fail the n-th read (from 1).
+	readErr func(n int) error
+	reads   int
+	// stopped makes the comets answer nothing until the context ends.
+	stopped bool
+}
+
+type history struct {
+	messages []push.Message
+	known    map[string]push.Message // by idempotency key
+	deleted  push.ID
+	gaps     []push.Gap
+}
+
+// newCluster serves all keys with the groups that are named.
+func newCluster(t testing.TB, groups ...string) *cluster {
+	t.Helper()
+	c := &cluster{changed: make(chan struct{}), streams: make(map[push.Key]*history), clock: 17953750178989520}
+	c.setView(t, groups...)
+	return c
+}
+
+func (c *cluster) setView(t testing.TB, groups ...string) {
+	t.Helper()
+	var nodes []ring.Node
+	v := &coord.View{Groups: map[string]coord.Group{}, Messages: []string{"127.0.0.1:8070"}}
+	for _, name := range groups {
+		nodes = append(nodes, ring.Node{Name: name, Weight: 1})
+		v.Groups[name] = coord.Group{
+			Member: coord.Member{Group: name, Weight: 1, RPC: name + ":6970", Public: coord.Public{WS: name + ":6968", TCP: name + ":6969"}},
+			Epoch:  3, Floor: 160, Serving: true,
+		}
+	}
+	var err error
+	if v.Ring, err = ring.New(nodes); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view = v
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// edit changes one group of the view.
+func (c *cluster) edit(name string, change func(*coord.Group)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := *c.view
+	v.Groups = make(map[string]coord.Group)
+	for n, g := range c.view.Groups {
+		if n == name {
+			change(&g)
+		}
+		v.Groups[n] = g
+	}
+	c.view = &v
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *cluster) View() *coord.View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view
+}
+
+func (c *cluster) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+func (c *cluster) comet(addr string) Comet { return &node{cluster: c, addr: addr} }
+
+func (c *cluster) stream(key push.Key) *history {
+	if c.streams[key] == nil {
+		c.streams[key] = &history{known: make(map[string]push.Message)}
+	}
+	return c.streams[key]
+}
+
+// stored returns a copy of what a key holds.
+func (c *cluster) stored(key push.Key) []push.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.stream(key).messages)
+}
+
+// bodies returns what a key holds as strings.
+func (c *cluster) bodies(key push.Key) []string {
+	var all []string
+	for _, m := range c.stored(key) {
+		all = append(all, string(m.Body))
+	}
+	return all
+}
+
+// put stores messages directly.
+func (c *cluster) put(key push.Key, bodies ...string) []push.ID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []push.ID
+	for _, b := range bodies {
+		ids = append(ids, c.store(push.Push{Key: key, Body: []byte(b), ExpiresAt: 4102444800000}))
+	}
+	return ids
+}
+
+func (c *cluster) store(p push.Push) push.ID {
+	st := c.stream(p.Key)
+	c.clock += push.Step
+	m := push.Message{ID: c.clock, ExpiresAt: p.ExpiresAt, Body: p.Body, IdempotencyKey: p.IdempotencyKey, Transient: p.Transient}
+	if n := len(st.messages); n > 0 {
+		m.Prev = st.messages[n-1].ID
+	}
+	if p.Transient {
+		return m.ID
+	}
+	st.messages = append(st.messages, m)
+	if p.IdempotencyKey != "" {
+		st.known[p.IdempotencyKey] = m
+	}
+	return m.ID
+}
+
+// release makes the callbacks that were held.
+func (c *cluster) release() {
+	c.mu.Lock()
+	held := c.held
+	c.held = nil
+	c.mu.Unlock()
+	for _, f := range held {
+		f()
+	}
+}
+
+func (c *cluster) Read(_ context.Context, key push.Key, span push.Span) (push.Page, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reads++
+	if c.readErr != nil {
+		if err := c.readErr(c.reads); err != nil {
+			return push.Page{}, err
+		}
+	}
+	st := c.stream(key)
+	page := push.Page{Next: span.After}
+	low, size := max(span.After, st.deleted), 0
+	for _, m := range st.messages {
+		if m.ID <= low || (span.Until > 0 && m.ID > span.Until) {
+			continue
+		}
+		if len(page.Messages) == span.Limit || (span.Bytes > 0 && size >= span.Bytes) {
+			page.More = true
+			break
+		}
+		page.Messages = append(page.Messages, m)
+		size += len(m.Body)
+		page.Next = m.ID
+	}
+	for _, g := range st.gaps {
+		if g.Until > span.After && (!page.More || g.Until <= page.Next) {
+			page.Gaps = append(page.Gaps, push.Gap{After: max(g.After, span.After), Until: g.Until, Reason: g.Reason})
+			page.Next = max(page.Next, g.Until)
+		}
+	}
+	return page, nil
+}
+
+func (c *cluster) Newest(_ context.Context, key push.Key) (push.ID, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st := c.stream(key); len(st.messages) > 0 {
+		return st.messages[len(st.messages)-1].ID, nil
+	}
+	return 0, nil
+}
+
+// node is one comet of the cluster.
+type node struct {
+	*cluster
+	addr string
+}
+
+func (n *node) Push(ctx context.Context, p push.Push, done func(push.Receipt, error)) {
+	n.mu.Lock()
+	if n.stopped {
+		n.mu.Unlock()
+		context.AfterFunc(ctx, func() { done(push.Receipt{}, ctx.Err()) })
+		return
+	}
+	receipt, err := n.accept(p)
+	if n.hold {
+		n.held = append(n.held, func() { done(receipt, err) })
+		n.mu.Unlock()
+		return
+	}
+	n.mu.Unlock()
+	done(receipt, err)
+}
+
+func (n *node) accept(p push.Push) (push.Receipt, error) {
+	if g, ok := n.view.Owner(p.Key); !ok || g.RPC != n.addr {
+		return push.Receipt{}, push.E(push.KindWrongNode, "the key is not here")
+	}
+	if n.refuse != nil {
+		if err := n.refuse(n.addr, p); err != nil {
+			return push.Receipt{}, err
+		}
+	}
+	if old, ok := n.stream(p.Key).known[p.IdempotencyKey]; ok && p.IdempotencyKey != "" {
+		if !bytes.Equal(old.Body, p.Body) {
+			return push.Receipt{}, push.E(push.KindConflict, "the idempotency key was used with other data")
+		}
+		return push.Receipt{ID: old.ID, Duplicate: true}, nil
+	}
+	id := n.store(p)
+	if n.lose != nil {
+		if err := n.lose(p); err != nil {
+			return push.Receipt{}, err
+		}
+	}
+	return push.Receipt{ID: id}, nil
+}
+
+func (n *node) Recall(_ context.Context, key push.Key, id push.ID) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := n.stream(key)
+	for i := range st.messages {
+		if m := &st.messages[i]; m.ID == id && m.ID > st.deleted {
+			m.Recalled, m.Body = true, nil
+			return nil
+		}
+	}
+	return push.E(push.KindNotFound, "the key has no such message")
+}
+
+func (n *node) Delete(_ context.Context, key push.Key) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.refuse != nil {
+		if err := n.refuse(n.addr, push.Push{Key: key}); err != nil {
+			return err
+		}
+	}
+	if st := n.stream(key); len(st.messages) > 0 {
+		st.deleted = st.messages[len(st.messages)-1].ID
+	}
+	return nil
+}
+
+func (n *node) Describe(_ context.Context, key push.Key) (push.KeyInfo, error) {
+	newest, err := n.Newest(context.Background(), key)
+	g, _ := n.View().Owner(key)
+	return push.KeyInfo{Group: g.Group, Connections: 2, Newest: newest}, err
+}
+
+func (n *node) Time(context.Context) (push.ID, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.times++
+	if n.timeOf != nil {
+		return n.timeOf(n.addr)
+	}
+	return n.clock, nil
+}
+
+// testNow is what the servers of these tests take for the time.
+var testNow = time.UnixMilli(1795375017898)

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// Run serves both APIs until ctx ends, then stops in order: no new
+// connections, batches are told to end, and what is in progress has Config.Drain
+// to finish before it is cut off. It closes both listeners. The error is nil
+// after an orderly stop.
+func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
+	if err := s.checkAdmin(admin); err != nil {
+		return errors.Join(err, public.Close(), admin.Close())
+	}
+	// What outlives the drain is told so by its request's context.
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	servers := []*http.Server{s.httpServer(base, s.public), s.httpServer(base, s.admin)}
+	var wg sync.WaitGroup
+	failed := make(chan error, len(servers))
+	for i, l := range []net.Listener{public, admin} {
+		wg.Go(func() {
+			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("web: serve %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	err = errors.Join(err, s.stop(base, servers))
+	cut()
+	s.gate.close()
+	wg.Wait()
+	return err
+}
+
+// stop drains the servers, then closes what is left of them.
+func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
+	s.drain()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain)
+	defer cancel()
+	errs := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, srv := range servers {
+		wg.Go(func() {
+			if err := srv.Shutdown(ctx); err != nil {
+				errs[i] = errors.Join(fmt.Errorf("web: requests were cut off after %s: %w", s.cfg.Drain, err), srv.Close())
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// httpServer sets all four timeouts. ReadTimeout and WriteTimeout hold for
+// ordinary requests; batches and long replies move their own deadlines along
+// with their progress.
+func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		ReadTimeout:       s.cfg.ReadTimeout,
+		WriteTimeout:      s.cfg.WriteTimeout + s.cfg.ReadTimeout + s.cfg.PushTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          slog.NewLogLogger(s.deps.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// checkAdmin refuses to serve the admin API to the world without a token.
+func (s *Server) checkAdmin(l net.Listener) error {
+	if s.cfg.AdminToken != "" || isLoopback(l.Addr().String()) {
+		return nil
+	}
+	return fmt.Errorf("web: the admin API has no token and may listen on loopback only, not on %s; set a token", l.Addr())
+}
+
+// isLoopback reports whether addr, host:port with a numeric host, is this host.
+func isLoopback(addr string) bool {
+	ap, err := netip.ParseAddrPort(addr)
+	return err == nil && ap.Addr().Unmap().IsLoopback()
+}

@@ -1,0 +1,63 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gopush/internal/push"
+)
+
+// metrics are what the web role counts. No label has a value that a client
+// makes: routes are patterns, codes come from fixed lists.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	pushes    *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_requests_total", Help: "HTTP requests by listener, route pattern and status.",
+		}, []string{"listener", "route", "status"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gopush_web_request_duration_seconds", Help: "Time from a request's header to the end of its reply.",
+			Buckets: prometheus.ExponentialBuckets(0.00025, 4, 9), NativeHistogramBucketFactor: 1.1,
+		}, []string{"listener", "route"}),
+		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_pushes_total", Help: "Pushes by outcome: ok, or the code of the error.",
+		}, []string{"code"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_push_retries_total", Help: "Pushes sent again inside their deadline, by the refusal's code.",
+		}, []string{"code"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries)); err != nil {
+		return nil, fmt.Errorf("web: register metrics: %w", err)
+	}
+	return m, nil
+}
+
+func (m *metrics) request(listener, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(listener, route, strconv.Itoa(status)).Inc()
+	m.durations.WithLabelValues(listener, route).Observe(took.Seconds())
+}
+
+func (m *metrics) push(err error) {
+	code := "ok"
+	if err != nil {
+		code = string(classOf(push.KindOf(err)).code)
+	}
+	m.pushes.WithLabelValues(code).Inc()
+}
+
+func (m *metrics) retry(err error) {
+	m.retries.WithLabelValues(string(classOf(push.KindOf(err)).code)).Inc()
+}

@@ -1,0 +1,258 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"gopush/internal/push"
+)
+
+// Bounds of a pipeline.
+const (
+	window      = 1024    // pushes outstanding
+	windowBytes = 2 << 20 // their bodies
+	// laneWindow is how many pushes of one key are on their way at once: enough
+	// for two bursts of its owner, and well below the owner's queue.
+	laneWindow = 2 * push.MaxBurstMessages
+)
+
+// pipeline sends many pushes at once and hands them back in the order in which
+// they came. Pushes of one key stay in that order too, also when some of them
+// are refused and sent again. It is for one goroutine; only the callbacks of
+// the comet clients come from others, and all they do is fill results.
+type pipeline struct {
+	s       *Server
+	ctx     context.Context // over the pushes
+	cancel  context.CancelFunc
+	results chan result // a place for each push on its way, so no callback blocks
+	order   []*item     // outstanding, oldest first
+	bytes   int         // of the bodies in order
+	seq     int         // the next item's
+	lanes   map[push.Key]*lane
+	parked  []*lane     // lanes that wait for their next try
+	timer   *time.Timer // the earliest of them
+	shared  sharedContext
+}
+
+// item is one push of a pipeline.
+type item struct {
+	push     push.Push
+	seq      int
+	deadline time.Time
+	tried    bool
+	cancel   context.CancelFunc // of the try in flight, if it has its own context
+	done     bool
+	receipt  push.Receipt
+	err      error
+}
+
+type result struct {
+	it      *item
+	lane    *lane
+	receipt push.Receipt
+	err     error
+}
+
+func newPipeline(ctx context.Context, s *Server) *pipeline {
+	p := &pipeline{s: s, results: make(chan result, window), lanes: make(map[push.Key]*lane), timer: time.NewTimer(time.Hour)}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.timer.Stop()
+	p.shared = sharedContext{parent: p.ctx, life: s.cfg.PushTimeout}
+	return p
+}
+
+// close gives up what is still on its way. Its callbacks still find room.
+func (p *pipeline) close() {
+	p.timer.Stop()
+	p.cancel()
+	p.shared.close()
+}
+
+func (p *pipeline) empty() bool { return len(p.order) == 0 }
+
+// full says that next must give something back before add may be called.
+func (p *pipeline) full() bool { return len(p.order) >= window || p.bytes >= windowBytes }
+
+// add takes one push. The pipeline must not be full.
+func (p *pipeline) add(m push.Push) {
+	it := p.append(&item{push: m, deadline: time.Now().Add(p.s.cfg.PushTimeout)})
+	l := p.lanes[m.Key]
+	if l == nil {
+		l = &lane{key: m.Key, accepted: -1}
+		p.lanes[m.Key] = l
+	}
+	l.waiting = append(l.waiting, it)
+	p.pump(l)
+}
+
+// addError takes what is no push: its place in the order is kept.
+func (p *pipeline) addError(err error) { p.append(&item{done: true, err: err}) }
+
+func (p *pipeline) append(it *item) *item {
+	it.seq = p.seq
+	p.seq++
+	p.bytes += len(it.push.Body)
+	p.order = append(p.order, it)
+	return it
+}
+
+// next returns the oldest item once it is done, else nil.
+func (p *pipeline) next() *item {
+	if len(p.order) == 0 || !p.order[0].done {
+		return nil
+	}
+	it := p.order[0]
+	p.order[0] = nil
+	p.order = p.order[1:]
+	p.bytes -= len(it.push.Body)
+	return it
+}
+
+// wait blocks until something has happened.
+func (p *pipeline) wait() {
+	select {
+	case r := <-p.results:
+		p.settle(r)
+	case <-p.timer.C:
+		p.resume()
+	}
+}
+
+// pump sends what waits in l as far as it may, and parks or drops the lane when
+// nothing of it is on its way.
+func (p *pipeline) pump(l *lane) {
+	if l.parked {
+		return
+	}
+	for len(l.waiting) > 0 && l.flying < laneWindow && !l.stopped {
+		it := l.waiting[0]
+		l.waiting[0] = nil
+		l.waiting = l.waiting[1:]
+		p.send(l, it)
+	}
+	if l.flying > 0 {
+		return
+	}
+	if l.stopped {
+		p.regroup(l)
+	}
+	switch {
+	case len(l.waiting) == 0:
+		delete(p.lanes, l.key)
+	default:
+		p.park(l)
+	}
+}
+
+// send makes one try.
+func (p *pipeline) send(l *lane, it *item) {
+	_, c, err := p.s.owner(l.key)
+	if err != nil {
+		p.judge(l, it, push.Receipt{}, err)
+		return
+	}
+	ctx := p.shared.get()
+	if it.tried {
+		ctx, it.cancel = context.WithDeadline(p.ctx, it.deadline)
+	}
+	it.tried = true
+	l.flying++
+	c.Push(ctx, it.push, func(r push.Receipt, err error) { p.results <- result{it, l, r, err} })
+}
+
+func (p *pipeline) settle(r result) {
+	r.lane.flying--
+	if r.it.cancel != nil {
+		r.it.cancel()
+		r.it.cancel = nil
+	}
+	p.judge(r.lane, r.it, r.receipt, r.err)
+	p.pump(r.lane)
+}
+
+// judge decides what the answer to a try means for its item and its lane.
+func (p *pipeline) judge(l *lane, it *item, receipt push.Receipt, err error) {
+	unknown := push.Is(err, push.KindOutcomeUnknown) || push.Is(err, push.KindFenced)
+	if err == nil || unknown {
+		l.accepted = max(l.accepted, it.seq) // as far as anybody knows
+	}
+	if err == nil {
+		l.pause = backoff{}
+	}
+	it.receipt, it.err = receipt, err
+	if err != nil && again(err, it.push.IdempotencyKey != "") && time.Now().Before(it.deadline) {
+		l.refused = append(l.refused, it)
+		l.stopped = true
+		return
+	}
+	p.finish(it, err)
+}
+
+func (p *pipeline) finish(it *item, err error) {
+	it.err, it.done = err, true
+	p.s.metrics.push(err)
+}
+
+// regroup puts what was refused back in front of what waits. What stands before
+// a push that was accepted keeps its refusal: sent now, it would come after it.
+func (p *pipeline) regroup(l *lane) {
+	slices.SortFunc(l.refused, func(a, b *item) int { return cmp.Compare(a.seq, b.seq) })
+	var retry []*item
+	for _, it := range l.refused {
+		if it.seq < l.accepted {
+			p.finish(it, it.err)
+			continue
+		}
+		p.s.metrics.retry(it.err)
+		l.reason = it.err
+		retry = append(retry, it)
+	}
+	l.waiting = append(retry, l.waiting...)
+	l.refused = nil
+	l.stopped = false
+}
+
+// park lets a lane wait for its next try.
+func (p *pipeline) park(l *lane) {
+	l.parked = true
+	l.due = time.Now().Add(l.pause.next(l.reason))
+	p.parked = append(p.parked, l)
+	p.rearm()
+}
+
+func (p *pipeline) rearm() {
+	if len(p.parked) == 0 {
+		p.timer.Stop()
+		return
+	}
+	first := slices.MinFunc(p.parked, func(a, b *lane) int { return a.due.Compare(b.due) })
+	p.timer.Reset(time.Until(first.due))
+}
+
+// resume tries the lanes that have waited long enough, without the items whose
+// time is over: those were refused, hence have not happened.
+func (p *pipeline) resume() {
+	now := time.Now()
+	var due []*lane
+	p.parked = slices.DeleteFunc(p.parked, func(l *lane) bool {
+		ready := !l.due.After(now)
+		if ready {
+			due = append(due, l)
+		}
+		return ready
+	})
+	for _, l := range due {
+		l.parked = false
+		l.waiting = slices.DeleteFunc(l.waiting, func(it *item) bool {
+			over := now.After(it.deadline)
+			if over {
+				p.finish(it, cmp.Or(it.err, l.reason))
+			}
+			return over
+		})
+		p.pump(l)
+	}
+	p.rearm()
+}

@@ -1,0 +1,139 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route is one operation of an API: a method on a path pattern of net/http's
+// mux, without the method in it.
+type route struct {
+	method, pattern string
+	serve           http.HandlerFunc
+}
+
+func (s *Server) publicRoutes() []route {
+	return []route{
+		{http.MethodGet, "/1/server/get", s.v1ServerGet(v1Versioned)},
+		{http.MethodGet, "/2/server/get", s.v1ServerGet(v1List)},
+		{http.MethodGet, "/1/msg/get", s.v1MsgGet(v1Versioned)},
+		{http.MethodGet, "/1/time/get", s.v1TimeGet(v1Versioned)},
+		{http.MethodGet, "/server/get", s.v1ServerGet(v1Plain)},
+		{http.MethodGet, "/msg/get", s.v1MsgGet(v1Plain)},
+		{http.MethodGet, "/time/get", s.v1TimeGet(v1Plain)},
+		{http.MethodGet, "/v2/node", v2(s.getNode)},
+		{http.MethodGet, "/v2/messages", v2(s.getMessages)},
+		{http.MethodGet, "/v2/time", v2(s.getTime)},
+	}
+}
+
+func (s *Server) adminRoutes() []route {
+	return []route{
+		{http.MethodPost, "/1/admin/push/private", s.v1Push(false)},
+		{http.MethodPost, "/1/admin/push", s.v1Push(false)},
+		{http.MethodPost, "/1/admin/push/public", s.v1Push(true)},
+		{http.MethodPost, "/1/admin/push/mprivate", s.v1PushMany},
+		{http.MethodPost, "/1/admin/msg/del", s.v1Delete},
+		{http.MethodPost, "/1/admin/msg/clean", s.v1Delete},
+		{http.MethodPost, "/v2/messages", v2(s.postMessage)},
+		{http.MethodPost, "/v2/messages/batch", v2(s.postBatch)},
+		{http.MethodPost, "/v2/broadcast", v2(s.postBroadcast)},
+		{http.MethodDelete, "/v2/messages", v2(s.deleteMessages)},
+		{http.MethodDelete, "/v2/messages/{id}", v2(s.recallMessage)},
+		{http.MethodGet, "/v2/keys/{key}", v2(s.getKey)},
+		{http.MethodGet, "/v2/nodes", v2(s.getNodes)},
+	}
+}
+
+// v2 turns a handler of protocol v2 into a plain one: an error that it returns
+// becomes a problem. It must not have written anything then.
+func v2(h func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			writeProblem(w, err)
+		}
+	}
+}
+
+// mount makes the handler of an API from its routes.
+func mount(routes []route) http.Handler {
+	mux := http.NewServeMux()
+	paths := make(map[string]methods)
+	for _, r := range routes {
+		if paths[r.pattern] == nil {
+			paths[r.pattern] = make(methods)
+			mux.Handle(r.pattern, paths[r.pattern])
+		}
+		paths[r.pattern][r.method] = r.serve
+	}
+	mux.HandleFunc("/", notFound)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would answer a path such as //v2/keys/a with a redirect to
+		// another path, which may name another key.
+		if !isClean(r.URL.EscapedPath()) {
+			notFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func isClean(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") &&
+		!strings.Contains(path+"/", "/./") && !strings.Contains(path+"/", "/../")
+}
+
+// isV2 tells the two protocols apart: everything outside /v2/ answers as v1.
+func isV2(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/") }
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	if isV2(r) {
+		writeProblem(w, errNotFound())
+		return
+	}
+	http.NotFound(w, r)
+}
+
+// methods serves one path: a handler for each method.
+type methods map[string]http.HandlerFunc
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if serve, ok := m[r.Method]; ok {
+		serve(w, r)
+		return
+	}
+	if !isV2(r) {
+		w.Header().Set("Allow", m.allow(false))
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	serve, ok := m[http.MethodGet]
+	switch {
+	case ok && r.Method == http.MethodHead:
+		serve(w, r) // net/http leaves the body out
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", m.allow(true))
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", m.allow(true))
+		writeProblem(w, errMethod(r.Method))
+	}
+}
+
+// allow lists the methods of the path; protocol v1 knows neither HEAD nor
+// OPTIONS.
+func (m methods) allow(v2 bool) string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+		if v2 && name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	if v2 {
+		names = append(names, http.MethodOptions)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}

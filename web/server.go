@@ -1,0 +1,57 @@
+package web
+
+import (
+	"net/http"
+	"sync"
+
+	"gopush/internal/push"
+)
+
+// Server is the web role. Its handlers may be called concurrently.
+type Server struct {
+	cfg     Config   // immutable
+	deps    Deps     // immutable
+	clock   *clock   // has its own lock
+	metrics *metrics // has its own locks
+	public  http.Handler
+	admin   http.Handler
+
+	buffers  sync.Pool     // of *[]byte, for replies
+	gate     *gate         // counts the requests in progress
+	draining chan struct{} // closed when an orderly stop begins
+	drain    func()        // closes draining, once
+}
+
+// New makes a Server. It starts nothing; see Run.
+func New(cfg Config, deps Deps) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := deps.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, deps: deps, gate: newGate(), draining: make(chan struct{})}
+	s.drain = sync.OnceFunc(func() { close(s.draining) })
+	s.buffers.New = func() any { return new([]byte) }
+	s.clock = newClock(deps.Directory, deps.Comet, cfg.TimeTimeout, deps.Now)
+	m, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics = m
+	s.public = s.observe("public", s.cors(mount(s.publicRoutes())))
+	s.admin = s.observe("admin", s.guard(mount(s.adminRoutes())))
+	return s, nil
+}
+
+// Public is the handler of the public API.
+func (s *Server) Public() http.Handler { return s.public }
+
+// Admin is the handler of the admin API; it checks the bearer token itself.
+func (s *Server) Admin() http.Handler { return s.admin }
+
+// span is what a read of at most limit messages above after asks for. A page
+// is bounded in bytes too, so that its memory is.
+func (s *Server) span(after push.ID, limit int) push.Span {
+	return push.Span{After: after, Limit: limit, Bytes: pageBytes, Newest: s.cfg.NewestN}
+}

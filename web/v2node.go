@@ -1,0 +1,124 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"gopush/internal/coord"
+	"gopush/internal/push"
+)
+
+// nodeReply tells a device where to connect.
+type nodeReply struct {
+	Key  push.Key `json:"key"`
+	Node string   `json:"node"`
+	WS   string   `json:"ws,omitempty"`
+	SSE  string   `json:"sse,omitempty"`
+	TCP  string   `json:"tcp,omitempty"`
+}
+
+// getNode answers GET /v2/node.
+func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	key, err := q.key()
+	if err != nil {
+		return err
+	}
+	g, _, err := s.owner(key)
+	if err != nil {
+		return err
+	}
+	answer := nodeReply{Key: key, Node: g.Group, TCP: g.Public.TCP}
+	if g.Public.WS != "" {
+		answer.WS = "ws://" + g.Public.WS + "/v2/stream"
+		answer.SSE = "http://" + g.Public.WS + "/v2/events"
+	}
+	return replyJSON(w, http.StatusOK, answer)
+}
+
+// getTime answers GET /v2/time: a safe first cursor.
+func (s *Server) getTime(w http.ResponseWriter, r *http.Request) error {
+	id, err := s.clock.safe(r.Context())
+	if err != nil {
+		return err
+	}
+	return replyJSON(w, http.StatusOK, struct {
+		ID string `json:"id"`
+	}{id.String()})
+}
+
+// keyReply is what is known of a key.
+type keyReply struct {
+	Key         push.Key `json:"key"`
+	Node        string   `json:"node"`
+	Connections int      `json:"connections"`
+	Newest      string   `json:"newest"`
+}
+
+// getKey answers GET /v2/keys/K, K path-escaped.
+func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
+	key, err := push.ParseKey(r.PathValue("key"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
+	defer cancel()
+	var info push.KeyInfo
+	err = s.onOwner(ctx, key, true, func(_ coord.Group, c Comet) (err error) {
+		info, err = c.Describe(ctx, key)
+		return err
+	})
+	if err != nil {
+		return readError(err)
+	}
+	return replyJSON(w, http.StatusOK, keyReply{Key: key, Node: info.Group, Connections: info.Connections, Newest: info.Newest.String()})
+}
+
+// nodeState is one node of the cluster, as the directory shows it.
+type nodeState struct {
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Group   string `json:"group"`
+	Address string `json:"address"`
+	Epoch   int64  `json:"epoch"`
+	State   string `json:"state"`
+}
+
+// getNodes answers GET /v2/nodes: the comet groups, each with its primary, and
+// the message nodes. A group without a primary is waiting.
+func (s *Server) getNodes(w http.ResponseWriter, _ *http.Request) error {
+	view := s.deps.Directory.View()
+	nodes := make([]nodeState, 0, len(view.Groups)+len(view.Messages))
+	for name, g := range view.Groups {
+		n := nodeState{Name: name, Role: "comet", Group: name, Address: g.RPC, Epoch: g.Epoch, State: "waiting"}
+		if g.Serving {
+			n.State = "serving"
+		}
+		nodes = append(nodes, n)
+	}
+	for _, addr := range view.Messages {
+		nodes = append(nodes, nodeState{Name: addr, Role: "message", Address: addr, State: "serving"})
+	}
+	slices.SortFunc(nodes, func(a, b nodeState) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Name, b.Name))
+	})
+	return replyJSON(w, http.StatusOK, struct {
+		Nodes []nodeState `json:"nodes"`
+	}{nodes})
+}
+
+// replyJSON writes v as a whole reply.
+func replyJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return push.Wrap(push.KindInternal, err, "the reply could not be written as JSON")
+	}
+	reply(w, status, "application/json", append(body, '\n'))
+	return nil
+}
