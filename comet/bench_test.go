@@ -26,7 +26,7 @@ func benchNode(b *testing.B) (*Node, net.Addr, net.Addr) {
 	n, err := New(Config{Member: coord.Member{Group: "node1"}, MaxPerKey: 10_000, MaxConnections: 20_000, Heartbeat: time.Hour}, Deps{
 		Membership: cl, Directory: cl, Messages: store, Now: time.Now,
 		Peer: func(string) Peer { return n },
-		Log:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -125,7 +125,6 @@ func BenchmarkIdleConnection(b *testing.B) {
 			heapAfter, stackAfter := memoryInUse()
 			goroutines = runtime.NumGoroutine() - goroutines
 			for b.Loop() { // nothing to repeat: the figures below are the result
-
 			}
 			b.ReportMetric(float64(heapAfter-heap)/count, "heap-B/conn")
 			b.ReportMetric(float64(stackAfter-stack)/count, "stack-B/conn")
@@ -226,6 +225,7 @@ func BenchmarkFanOut(b *testing.B) {
 
 // measure times rounds of count deliveries, and reports the CPU per delivery.
 func measure(b *testing.B, count int, fds []int, round func()) {
+	b.Helper()
 	drain(fds)
 	cpu := cpuTime()
 	var drained time.Duration

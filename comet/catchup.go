@@ -57,7 +57,7 @@ func (f *feed) accept(page push.Page, rev uint32, after push.ID) {
 	if page.More || f.cursor < f.ch.last {
 		return
 	}
-	f.state = feedLive
+	f.state, f.quiet = feedLive, false
 	if s.form.v2() && s.caughtUp() {
 		s.push(&event{kind: evLive})
 	}
@@ -67,6 +67,9 @@ func (f *feed) accept(page push.Page, rev uint32, after push.ID) {
 func (f *feed) enqueue(page push.Page) {
 	s, public := f.sub, f.isPublic()
 	gaps := page.Gaps
+	if f.quiet {
+		gaps = nil
+	}
 	for i := range page.Messages {
 		m := &page.Messages[i]
 		for len(gaps) > 0 && gaps[0].Until < m.ID {

@@ -3,7 +3,6 @@ package comet
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -197,7 +196,7 @@ func testNode(t *testing.T, change func(*Config)) (*Node, *memory, *cluster) {
 	n, err := New(cfg, Deps{
 		Membership: cl, Directory: cl, Messages: store, Now: time.Now,
 		Peer: func(string) Peer { return n },
-		Log:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -155,7 +155,7 @@ func (s *subscriber) write(events []*event) bool {
 	if len(events) == 1 && s.form != formSSE && !expired(last, now) {
 		err = s.put(last.bytes(s.form))
 	} else {
-		p := writeBuffers.Get().(*[]byte)
+		p, _ := writeBuffers.Get().(*[]byte)
 		buf := (*p)[:0]
 		for _, ev := range events {
 			buf = s.append(buf, ev, now)

@@ -3,8 +3,7 @@ package comet
 import (
 	"context"
 	"errors"
-	"io"
-	stdlog "log"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -26,7 +25,7 @@ func (n *Node) listen(ctx context.Context, l Listeners) error {
 		WriteTimeout:      2 * n.cfg.Handshake,
 		IdleTimeout:       n.cfg.Handshake,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          stdlog.New(io.Discard, "", 0), // clients' faults; the refusals are counted
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // clients' faults are counted instead
 	}
 	var accepting sync.WaitGroup
 	failed := make(chan error, 2)

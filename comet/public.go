@@ -80,7 +80,7 @@ func (n *Node) followPublic(ctx context.Context) {
 		}
 		err := n.deps.Peer(owner.RPC).Follow(ctx, func(ev rpc.Event) error { return n.onPublic(ctx, ev) })
 		if ctx.Err() == nil {
-			n.log.Info("public stream interrupted", slog.String("owner", owner.Group), slog.Any("error", err))
+			n.log.InfoContext(ctx, "public stream interrupted", slog.String("owner", owner.Group), slog.Any("error", err))
 			pause(ctx, 100*time.Millisecond)
 		}
 	}

@@ -41,7 +41,7 @@ func (n *Node) serveSSE(w http.ResponseWriter, r *http.Request) {
 		n.problem(w, push.E(push.KindBusy, "this node takes no more connections; look the node up again"))
 		return
 	}
-	n.hijackSSE(w, r, req)
+	n.hijackSSE(w, req)
 }
 
 // streamRequest reads the query; Last-Event-ID wins over its cursors.
@@ -70,7 +70,7 @@ func (n *Node) checkSSE(r *http.Request, req wire.Stream) error {
 }
 
 // hijackSSE takes the connection over; net/http's goroutine and buffers can go.
-func (n *Node) hijackSSE(w http.ResponseWriter, r *http.Request, req wire.Stream) {
+func (n *Node) hijackSSE(w http.ResponseWriter, req wire.Stream) {
 	head := sseHead
 	if origin := w.Header().Get("Access-Control-Allow-Origin"); origin != "" {
 		head += "Access-Control-Allow-Origin: " + origin + "\r\nVary: Origin\r\n"

@@ -44,6 +44,7 @@ type feed struct {
 	state  feedState
 	cursor push.ID // everything up to it was queued, or is not wanted
 	start  push.ID // where a feed that began at the tip turned out to begin
+	quiet  bool    // it began at 0 and has not been live: no gap is a loss to it
 	wait   time.Duration
 }
 

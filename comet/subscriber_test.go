@@ -400,3 +400,23 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("a push after the drain was answered %v", r.err)
 	}
 }
+
+// A reader from the beginning is told of no gap, one with a cursor is.
+func TestGapOnResume(t *testing.T) {
+	n, _, _ := testNode(t, func(c *Config) { c.PageMessages = 2 })
+	first := mustPush(t, n, "a", `1`)
+	last := mustPush(t, n, "a", `2`)
+	if err := n.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, n, "a", `3`)
+	all := listen(t, n, "a", after(0))
+	if f := all.next(t); string(f.Data) != "3" {
+		t.Fatalf("from the beginning came %+v", f)
+	}
+	some := listen(t, n, "a", after(first))
+	if f := some.next(t); f.Type != "gap" || f.After != first.String() || f.Until != last.String() || f.Reason != "deleted" {
+		t.Fatalf("after %d came %+v, want the gap up to %d", first, f, last)
+	}
+	some.want(t, `3`)
+}

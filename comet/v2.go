@@ -218,7 +218,7 @@ func (f *feed) rewind(after push.ID) {
 	if f.state == feedLive {
 		f.drop()
 	}
-	f.cursor, f.state = after, feedBehind
+	f.cursor, f.state, f.quiet = after, feedBehind, after == 0
 	if f.ch.last != push.PrevUnknown && after >= f.ch.last {
 		f.state = feedLive
 	}

@@ -1,0 +1,10 @@
+// Package client listens to a key over protocol v2. It looks the key's node up,
+// connects, hands every message to the application once and in order, and comes
+// back by itself: with its cursors after a lost connection, at the server's pace
+// when a node leaves, and never after a refusal that would only repeat itself.
+// It checks the chain of ids, so that nothing can go missing unnoticed.
+//
+// The package keeps cursors in memory only; an application that wants to go on
+// after a restart keeps those that come with each event. It does not push, and
+// it speaks neither v1 nor server-sent events.
+package client
