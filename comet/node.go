@@ -84,14 +84,14 @@ func (n *Node) campaign(ctx context.Context) {
 		term, err := n.deps.Membership.Campaign(ctx, n.cfg.Member)
 		if err != nil {
 			if ctx.Err() == nil {
-				n.log.ErrorContext(ctx, "election failed", slog.String("group", n.cfg.Member.Group), slog.Any("error", err))
+				n.log.ErrorContext(ctx, "election failed", slog.Any("error", err))
 				pause(ctx, time.Second)
 			}
 			continue
 		}
 		srv := newService(term, n.deps.Now, n.cfg.IDLease)
 		n.serving.Store(srv)
-		n.log.InfoContext(ctx, "serving", slog.String("group", n.cfg.Member.Group), slog.Int64("epoch", term.Epoch()))
+		n.log.InfoContext(ctx, "serving", slog.Int64("epoch", term.Epoch()))
 		srv.keep(ctx, func(err error) { n.log.WarnContext(ctx, "could not raise the id ceiling", slog.Any("error", err)) })
 		n.lost(srv)
 		if ctx.Err() != nil {

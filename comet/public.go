@@ -80,7 +80,11 @@ func (n *Node) followPublic(ctx context.Context) {
 		}
 		err := n.deps.Peer(owner.RPC).Follow(ctx, func(ev rpc.Event) error { return n.onPublic(ctx, ev) })
 		if ctx.Err() == nil {
-			n.log.InfoContext(ctx, "public stream interrupted", slog.String("owner", owner.Group), slog.Any("error", err))
+			level := slog.LevelInfo
+			if push.Is(err, push.KindMoving) {
+				level = slog.LevelDebug // the owner is about to serve, or to leave
+			}
+			n.log.Log(ctx, level, "public stream interrupted", slog.String("owner", owner.Group), slog.Any("error", err))
 			pause(ctx, 100*time.Millisecond)
 		}
 	}

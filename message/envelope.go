@@ -37,6 +37,9 @@ func AppendEnvelope(dst []byte, m *push.Message) []byte {
 	return append(dst, m.Body...)
 }
 
+// EnvelopeSize is how many bytes AppendEnvelope adds.
+func EnvelopeSize(m *push.Message) int { return envelopeHead + len(m.IdempotencyKey) + len(m.Body) }
+
 // ParseEnvelope reads an envelope. The body and the idempotency key are copies.
 func ParseEnvelope(b []byte, id push.ID) (push.Message, error) {
 	m, body, err := parseHead(b)
@@ -46,6 +49,14 @@ func ParseEnvelope(b []byte, id push.ID) (push.Message, error) {
 	m.ID = id
 	m.Body = append(make([]byte, 0, len(body)), body...)
 	return m, nil
+}
+
+// ParseEnvelopeHead is ParseEnvelope without the body, for those who only ask
+// where a message stands and when it ends.
+func ParseEnvelopeHead(b []byte, id push.ID) (push.Message, error) {
+	m, _, err := parseHead(b)
+	m.ID = id
+	return m, err
 }
 
 // parseHead reads all but the body, which it returns as a part of b.

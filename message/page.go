@@ -20,6 +20,7 @@ type Assembler struct {
 
 	page    push.Page
 	pos     push.ID // everything up to it is answered
+	floor   push.ID // rows below it are beyond Span.Newest
 	expired push.ID // the newest expired row since the last message
 	bytes   int
 	quiet   bool // a reader from the beginning is told of no gaps
@@ -28,62 +29,76 @@ type Assembler struct {
 // NewAssembler begins a page. now is in milliseconds since the Unix epoch; marks
 // are as they were before the first row was read.
 func NewAssembler(span push.Span, marks Marks, now int64) *Assembler {
-	a := &Assembler{span: span, marks: marks, now: now, pos: span.After, quiet: span.After == 0}
-	if marks.Deleted > a.pos {
-		a.gap(marks.Deleted, push.GapDeleted)
-	}
+	a := &Assembler{span: span, marks: marks, now: now, pos: max(span.After, 0), quiet: span.After <= 0}
+	a.gap(marks.Deleted, push.GapDeleted)
 	return a
 }
 
 // From is the id above which rows are to be read.
-func (a *Assembler) From() push.ID { return a.pos }
+func (a *Assembler) From() push.ID { return max(a.pos, a.floor-1) }
+
+// Done reports whether the span holds no row that is still to be read.
+func (a *Assembler) Done() bool { return a.span.Until > 0 && a.From() >= a.span.Until }
+
+// Readable reports whether a row that is neither discarded nor below the
+// watermarks can be read: whether it counts for Span.Newest.
+func (a *Assembler) Readable(m *push.Message) bool { return m.ID > a.pos && !m.Expired(a.now) }
 
 // Cut begins the page at the message with the id oldest, whose predecessor is
-// prev: what lies below is beyond Span.Newest.
+// prev. It is to be called when Span.Newest readable messages, this one the
+// oldest of them, lie above at least one more that is readable.
 func (a *Assembler) Cut(oldest, prev push.ID) {
-	if oldest <= a.pos {
-		return
-	}
-	if prev > a.pos {
-		a.gap(min(prev, oldest-1), push.GapLimit)
-	}
+	a.gap(min(prev, oldest-1), push.GapLimit)
+	// A row between prev and oldest was given up by its writer: it is cut too.
+	a.floor = oldest
 }
 
 // Add takes the next row; false: the page is full, and the row not in it.
 func (a *Assembler) Add(m push.Message) bool {
-	if m.ID <= a.pos {
+	if m.ID <= a.pos || m.ID < a.floor {
 		return true
 	}
 	if m.Expired(a.now) {
 		a.expired = m.ID
 		return true
 	}
-	if len(a.page.Messages) >= a.span.Limit || (a.span.Bytes > 0 && len(a.page.Messages) > 0 && a.bytes+len(m.Body) > a.span.Bytes) {
+	if a.full(len(m.Body)) {
 		a.page.More = true
 		return false
 	}
-	if m.Prev > a.pos {
-		a.gap(m.Prev, push.GapExpired)
-	}
+	a.gap(min(m.Prev, m.ID-1), push.GapExpired)
 	a.page.Messages = append(a.page.Messages, m)
 	a.bytes += len(m.Body)
 	a.pos = m.ID
 	return true
 }
 
+// full reports whether a body of n bytes does not fit in any more.
+func (a *Assembler) full(n int) bool {
+	have := len(a.page.Messages)
+	return have >= a.span.Limit || (a.span.Bytes > 0 && have > 0 && a.bytes+n > a.span.Bytes)
+}
+
 // Page ends the page. Rows are exhausted when Add never said false.
 func (a *Assembler) Page() push.Page {
 	if !a.page.More {
-		if end := max(a.expired, a.marks.Expired); end > a.pos && (a.span.Until == 0 || end <= a.span.Until) {
-			a.gap(end, push.GapExpired)
-		}
+		// The watermark may lie above the span: then it is not known what
+		// expired inside of it, and a gap too many is better than one too few.
+		a.gap(max(a.expired, a.marks.Expired), push.GapExpired)
 	}
 	a.page.Next = a.pos
 	return a.page
 }
 
-// gap answers everything up to until with a gap.
+// gap answers everything up to until, as far as the span goes, with a gap; there
+// is none when that is answered already.
 func (a *Assembler) gap(until push.ID, reason push.GapReason) {
+	if a.span.Until > 0 {
+		until = min(until, a.span.Until)
+	}
+	if until <= a.pos {
+		return
+	}
 	if !a.quiet {
 		a.page.Gaps = append(a.page.Gaps, push.Gap{After: a.pos, Until: until, Reason: reason})
 	}

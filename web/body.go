@@ -62,8 +62,8 @@ func needType(r *http.Request, types ...string) error {
 // members yields the members of a JSON object in their order: the name, and the
 // bytes of the value. obj must be valid JSON; what is no object has no members.
 // It copies nothing, so that a large value costs no more than a look.
-func members(obj []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
+func members(obj []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
 		i := skipSpace(obj, 0)
 		if i == len(obj) || obj[i] != '{' {
 			return
@@ -73,7 +73,11 @@ func members(obj []byte) iter.Seq2[string, []byte] {
 				i = skipSpace(obj, i+1)
 			}
 			nameEnd := skipString(obj, i)
-			name, _ := unquote(obj[i:nameEnd])
+			name := obj[i+1 : nameEnd-1]
+			if slices.Contains(name, '\\') {
+				plain, _ := unquote(obj[i:nameEnd])
+				name = []byte(plain)
+			}
 			i = skipSpace(obj, skipSpace(obj, nameEnd)+1) // past the colon
 			end := skipValue(obj, i)
 			if !yield(name, obj[i:end]) {

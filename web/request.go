@@ -32,7 +32,7 @@ func parseAsks(body []byte) (asks, error) {
 		if bytes.Equal(raw, []byte("null")) {
 			given = nil
 		}
-		switch name {
+		switch string(name) {
 		case "key":
 			a.key = given
 		case "data":

@@ -142,7 +142,7 @@ func parseMany(body []byte) (message string, keys []string, no *refusal) {
 	var list string
 	if isJSON(body) {
 		for name, raw := range members(body) {
-			switch name {
+			switch string(name) {
 			case "m":
 				message, _ = unquote(raw)
 			case "k":

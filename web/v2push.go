@@ -49,7 +49,7 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, parse func([]by
 	if receipt.Duplicate {
 		status = http.StatusOK
 	}
-	reply(w, status, "application/json", appendReceipt(nil, p.Key, receipt.ID))
+	reply(w, status, "application/json", appendReceipt(make([]byte, 0, len(p.Key)+64), p.Key, receipt.ID))
 	return nil
 }
 

@@ -184,23 +184,31 @@ func TestPingsAreAnsweredAndKeepAlive(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run{cfg: Config{Token: "first"}}
 		bearer := func(p *peer, want string) {
 			if got := p.header.Get("Authorization"); got != want {
 				t.Errorf("Authorization is %q, want %q", got, want)
 			}
-			asks(p, map[bool]string{true: "key=k", false: "after=0&key=k&public_after=0"}[want == "Bearer first"])
+			if strings.Contains(p.query.Encode(), "token") {
+				t.Errorf("the URL holds the token: %s", p.query.Encode())
+			}
+			p.ready()
 		}
+		r := run{cfg: Config{Token: "first"}}
 		r.start(t, func(p *peer) {
 			bearer(p, "Bearer first")
-			p.ready()
 			r.client.SetToken("second \" token")
 			if got, want := <-p.said, `{"type":"token","token":"second \" token"}`; got != want {
 				t.Errorf("the client says %s, want %s", got, want)
 			}
 		}, func(p *peer) {
 			bearer(p, "Bearer second \" token")
-			p.ready()
+			_ = p.ws.Close()
+			p.untilGone()
+			// There is no connection now; the next one brings the token along.
+			<-time.After(100 * time.Millisecond)
+			r.client.SetToken("third")
+		}, func(p *peer) {
+			bearer(p, "Bearer third")
 			synctest.Wait()
 			select {
 			case got := <-p.said:
@@ -209,10 +217,7 @@ func TestToken(t *testing.T) {
 			}
 			r.client.SetToken("")
 			<-p.said
-		}, func(p *peer) {
-			bearer(p, "")
-			p.ready()
-		})
+		}, func(p *peer) { bearer(p, "") })
 		refused(t, r.client.Run(t.Context()))
 	})
 }

@@ -38,6 +38,24 @@ func TestDuplicatesAreDropped(t *testing.T) {
 	})
 }
 
+// A server may begin earlier than it was asked to; the client's cursor holds.
+func TestServerThatBeginsEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run{cfg: Config{After: id(32)}}
+		r.start(t, func(p *peer) {
+			p.query.Set("after", "16")
+			p.ready()
+			p.message(32, 16)
+			p.message(48, 32)
+		})
+		r.expect(t,
+			"ready node1 resumed=true @32/0",
+			"message 48 @48/0",
+			"disconnected cut, retry in 500ms @48/0",
+		)
+	})
+}
+
 func TestMissingMessageIsResumedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r run

@@ -58,9 +58,8 @@ func ReadSubscribe(r *bufio.Reader) (Subscribe, error) {
 		return Subscribe{}, fmt.Errorf("%w: an argument is too long", ErrParameter)
 	case args[0] != command:
 		return Subscribe{}, fmt.Errorf("%w: unknown command", ErrParameter)
-	case n < 3:
-		return Subscribe{}, fmt.Errorf("%w: key or heartbeat is missing", ErrParameter)
 	}
+	// What is missing is empty, and so refused where it is needed.
 	return newSubscribe(args[1], args[2], args[3], args[4])
 }
 

@@ -39,6 +39,7 @@ var bodies = []string{
 	`null`,
 	`[]`,
 	`"\\"`,
+	`["\\" , " "]`,
 	`["\\\"",  "\\ \" "]`,
 	"\"invalid \xff UTF-8 \xe4\xb8\"",
 	"\"\x7f\"",

@@ -123,10 +123,10 @@ func TestProblems(t *testing.T) {
 		"rpc in the open": {"comet:\n  rpc: 10.0.0.1:6970\n", []string{`x.yaml:2: comet.rpc: "10.0.0.1:6970" is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1`}},
 		"open admin":      {"dev: true\nweb:\n  admin: 0.0.0.0:8091\n", []string{`x.yaml:1: dev: it opens the admin API without a token, so web.admin must be a loopback address, and "0.0.0.0:8091" is none; turn dev off or use 127.0.0.1`}},
 		"nothing to advertise": {
-			"comet:\n  http: :80\n  tcp: \"[::]:81\"\n",
+			"comet:\n  http: :80\n  tcp: \"[::1]:81\"\n",
 			[]string{
 				`x.yaml:2: comet.http: clients cannot be told to connect to ":80"; set comet.advertise_http to the host:port under which they reach this machine`,
-				`x.yaml:3: comet.tcp: clients cannot be told to connect to "[::]:81"; set comet.advertise_tcp to the host:port under which they reach this machine`,
+				`x.yaml:3: comet.tcp: clients cannot be told to connect to "[::1]:81"; set comet.advertise_tcp to the host:port under which they reach this machine`,
 			},
 		},
 		"too large": {strings.Repeat("#\n", maxFile), []string{"x.yaml: the file has more than 262144 bytes; settings are smaller"}},

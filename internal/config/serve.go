@@ -137,10 +137,10 @@ func (s *Serve) together() (found Problems) {
 	if s.Dev && !loopback(s.Web.Admin) {
 		complain("dev", "it opens the admin API without a token, so web.admin must be a loopback address, and %q is none; turn dev off or use 127.0.0.1", s.Web.Admin)
 	}
-	if s.Comet.AdvertiseHTTP == "" && wildcard(s.Comet.HTTP) {
+	if s.Comet.AdvertiseHTTP == "" && !tellable(s.Comet.HTTP) {
 		complain("comet.http", "clients cannot be told to connect to %q; set comet.advertise_http to the host:port under which they reach this machine", s.Comet.HTTP)
 	}
-	if s.Comet.AdvertiseTCP == "" && wildcard(s.Comet.TCP) {
+	if s.Comet.AdvertiseTCP == "" && !tellable(s.Comet.TCP) {
 		complain("comet.tcp", "clients cannot be told to connect to %q; set comet.advertise_tcp to the host:port under which they reach this machine", s.Comet.TCP)
 	}
 	found.sort()
@@ -153,10 +153,11 @@ func loopback(addr string) bool {
 	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
-// wildcard reports whether addr binds to every interface.
-func wildcard(addr string) bool {
+// tellable reports whether clients can be told to connect to what is bound:
+// neither every interface nor, as they split at the colon, IPv6.
+func tellable(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
-	return err == nil && (host == "" || net.ParseIP(host).IsUnspecified())
+	return err == nil && host != "" && !strings.Contains(host, ":") && !net.ParseIP(host).IsUnspecified()
 }
 
 // Print writes the settings as a file that Parse reads back, with what each of

@@ -146,6 +146,10 @@ var (
 // request was handed to a connection, so the peer may have acted on it.
 func (v verb) failure(err error, addr string, sent bool) error {
 	if e, ok := kinded(err); ok {
+		if e.Kind == push.KindOutcomeUnknown && !v.changes {
+			// The peer ran out of time. A read has no outcome that could matter.
+			return push.Wrap(v.unsent, err, "the %s node %s did not answer in time", v.peer, addr)
+		}
 		return e
 	}
 	lost := v.unsent

@@ -119,6 +119,12 @@ func TestStatusesWithoutAKind(t *testing.T) {
 			t.Errorf("%v changes=%v sent=%v: got %v, want %v", tc.code, tc.v.changes, tc.sent, err, tc.want)
 		}
 	}
+	late := statusOf(context.DeadlineExceeded) // the service was faster to notice than the client
+	wantKind(t, messageRead.failure(late, "a:1", true), push.KindStoreUnavailable)
+	wantKind(t, messageChange.failure(late, "a:1", true), push.KindOutcomeUnknown)
+	if !atFault(messageRead.failure(late, "a:1", true)) {
+		t.Error("a read that timed out at its node is not tried on another")
+	}
 	err := messageRead.failure(status.Error(codes.DeadlineExceeded, ""), "a:1", true)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v hides the deadline", err)

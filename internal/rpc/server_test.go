@@ -171,8 +171,8 @@ func TestUnknownCallsAreToleratedByTheServer(t *testing.T) {
 
 // Bytes that are not gRPC cost the connection, and nothing else.
 func TestGarbageOnTheWire(t *testing.T) {
-	n := messageNode(t, &fakeMessage{})
-	for _, b := range []string{"GET / HTTP/1.1\r\n\r\n", "\x00\xff\xff\xff\xff", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
+	n := startNode(t, &fakeMessage{}, ServerConfig{HandshakeTimeout: 100 * time.Millisecond}, "127.0.0.1:0")
+	for _, b := range []string{"", "GET / HTTP/1.1\r\n\r\n", "\x00\xff\xff\xff\xff", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", n.addr)
 		if err != nil {
 			t.Fatal(err)

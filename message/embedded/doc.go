@@ -6,8 +6,12 @@
 //
 //	m row key            a message's envelope
 //	m row key 01         a marker: the message was recalled or discarded
-//	d key, x key         the key's watermarks: deleted, expired
+//	k key                the key's watermarks: deleted, expired
 //	i key 00 idem key    an idempotency key: id, body sum, expiry
 //	e expiry + m... or i...   what ends when; the sweep goes by it
 //	v                    the format's version
+//
+// When the disk fails (it is full, say), what was in flight has an unknown
+// outcome, and the store refuses every call from then on: Pebble cannot go on
+// after a failed write of its log. The process lives; a new one recovers.
 package embedded

@@ -11,8 +11,7 @@ import (
 
 const (
 	tableMessages    = 'm'
-	tableDeleted     = 'd'
-	tableExpired     = 'x'
+	tableMarks       = 'k'
 	tableIdempotency = 'i'
 	tableExpiry      = 'e'
 	tableVersion     = 'v'
@@ -27,41 +26,88 @@ const (
 	markDiscarded = 2
 )
 
+const idBytes = 8
+
 var errCorrupt = errors.New("embedded: the store is corrupt")
 
-func rowKey(key push.Key, id push.ID) []byte {
-	b := make([]byte, 0, 1+len(key)+1+8+1)
+// rowHead is how many bytes of a key in the message table come before the id.
+func rowHead(key push.Key) int { return 1 + len(key) + 1 }
+
+func appendRowKey(b []byte, key push.Key, id push.ID) []byte {
 	return message.AppendRowKey(append(b, tableMessages), key, id)
 }
 
-func markerKey(key push.Key, id push.ID) []byte { return append(rowKey(key, id), markerSuffix) }
+func rowKey(key push.Key, id push.ID) []byte {
+	return appendRowKey(make([]byte, 0, rowHead(key)+idBytes), key, id)
+}
 
-// rowRange bounds the rows and markers with after < id <= until.
+func markerKey(key push.Key, id push.ID) []byte {
+	return append(appendRowKey(make([]byte, 0, rowHead(key)+idBytes+1), key, id), markerSuffix)
+}
+
+// rowRange bounds the rows and markers with after < id <= until (0: no upper
+// bound). Ids are reversed, so the higher one comes first.
 func rowRange(key push.Key, after, until push.ID) (from, to []byte) {
-	from, to = message.RowRange(key, after, until)
-	return append([]byte{tableMessages}, from...), append([]byte{tableMessages}, to...)
+	if until <= 0 {
+		until = push.MaxID
+	}
+	n := rowHead(key) + idBytes
+	b := appendRowKey(make([]byte, 0, 2*n), key, until)
+	b = appendRowKey(b, key, max(after, 0))
+	return b[:n:n], b[n:]
 }
 
-// parseRow takes a key of the message table apart.
-func parseRow(b []byte) (key push.Key, id push.ID, marker bool, err error) {
-	row := b[1:]
-	// The zero byte that ends the key is the first one, and what follows it has
-	// a fixed length: eight bytes, and one more for a marker.
-	for i, c := range row {
-		if c == 0 {
-			marker = len(row) == i+1+8+1
-			break
-		}
+// parseRow takes a key of the message table apart, when its subscription key is
+// not known.
+func parseRow(b []byte) (push.Key, push.ID, error) {
+	key, id, err := message.ParseRowKey(b[1:])
+	if err != nil {
+		return "", 0, fmt.Errorf("%w: %w", errCorrupt, err)
 	}
-	if marker {
-		row = row[:len(row)-1]
-	}
-	key, id, err = message.ParseRowKey(row)
-	return key, id, marker, err
+	return key, id, nil
 }
 
-func markKey(table byte, key push.Key) []byte {
-	return append(append(make([]byte, 0, 1+len(key)), table), key...)
+// parseRowTail reads what follows the first head bytes of a key in the message
+// table.
+func parseRowTail(b []byte, head int) (id push.ID, marker bool, err error) {
+	switch len(b) {
+	case head + idBytes:
+	case head + idBytes + 1:
+		marker = true
+	default:
+		return 0, false, fmt.Errorf("%w: a row key of %d bytes", errCorrupt, len(b))
+	}
+	reversed := binary.BigEndian.Uint64(b[head:])
+	if reversed > uint64(push.MaxID) {
+		return 0, false, fmt.Errorf("%w: a negative id", errCorrupt)
+	}
+	return push.MaxID - push.ID(reversed), marker, nil
+}
+
+func parseMarker(value []byte) (byte, error) {
+	if len(value) != 1 {
+		return 0, fmt.Errorf("%w: a marker of %d bytes", errCorrupt, len(value))
+	}
+	return value[0], nil
+}
+
+func marksKey(key push.Key) []byte {
+	return append(append(make([]byte, 0, 1+len(key)), tableMarks), key...)
+}
+
+func marksValue(m message.Marks) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(m.Deleted))
+	return binary.BigEndian.AppendUint64(b, uint64(m.Expired))
+}
+
+func parseMarks(b []byte) (message.Marks, error) {
+	if len(b) != 16 {
+		return message.Marks{}, fmt.Errorf("%w: watermarks of %d bytes", errCorrupt, len(b))
+	}
+	return message.Marks{
+		Deleted: push.ID(binary.BigEndian.Uint64(b)),
+		Expired: push.ID(binary.BigEndian.Uint64(b[8:])),
+	}, nil
 }
 
 func idempotencyKey(key push.Key, idem string) []byte {
@@ -69,26 +115,20 @@ func idempotencyKey(key push.Key, idem string) []byte {
 	return append(append(append(b, key...), 0), idem...)
 }
 
-// expiryKey says that the entry named by target ends at ms.
-func expiryKey(ms int64, target []byte) []byte {
-	b := append(make([]byte, 0, 9+len(target)), tableExpiry)
-	return append(binary.BigEndian.AppendUint64(b, uint64(max(ms, 0))), target...)
+// appendExpiry begins the key of an entry of the expiry index; the key that it
+// names comes behind.
+func appendExpiry(b []byte, ms int64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, tableExpiry), uint64(max(ms, 0)))
 }
+
+// expiryBytes is the length of what appendExpiry adds.
+const expiryBytes = 9
 
 func parseExpiry(b []byte) (ms int64, target []byte, err error) {
-	if len(b) < 10 {
+	if len(b) <= expiryBytes {
 		return 0, nil, fmt.Errorf("%w: an expiry entry of %d bytes", errCorrupt, len(b))
 	}
-	return int64(binary.BigEndian.Uint64(b[1:])), b[9:], nil
-}
-
-func idValue(id push.ID) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
-
-func parseIDValue(b []byte) (push.ID, error) {
-	if len(b) != 8 {
-		return 0, fmt.Errorf("%w: an id of %d bytes", errCorrupt, len(b))
-	}
-	return push.ID(binary.BigEndian.Uint64(b)), nil
+	return int64(binary.BigEndian.Uint64(b[1:])), b[expiryBytes:], nil
 }
 
 // receipt is what an idempotency key stands for.

@@ -3,26 +3,21 @@ package embedded
 import (
 	"context"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"gopush/internal/push"
 	"gopush/message"
 )
 
 // marks reads the key's watermarks.
-func (s *Store) marks(key push.Key) (m message.Marks, err error) {
-	if m.Deleted, err = s.markOf(tableDeleted, key); err == nil {
-		m.Expired, err = s.markOf(tableExpired, key)
-	}
-	return m, err
-}
-
-func (s *Store) markOf(table byte, key push.Key) (push.ID, error) {
-	value, err := s.get(markKey(table, key))
+func (s *Store) marks(key push.Key) (message.Marks, error) {
+	value, err := s.get(marksKey(key))
 	if err != nil || value == nil {
-		return 0, err
+		return message.Marks{}, err
 	}
-	return parseIDValue(value)
+	m, err := parseMarks(value)
+	if err != nil {
+		return m, broken(err)
+	}
+	return m, nil
 }
 
 // Read assembles a page, in ascending order of ids: against the order of the
@@ -40,160 +35,101 @@ func (s *Store) Read(ctx context.Context, key push.Key, span push.Span) (push.Pa
 	}
 	a := message.NewAssembler(span, marks, s.millis())
 	if span.Newest > 0 {
-		if err := s.cut(ctx, a, key, span); err != nil {
+		if err := s.cut(ctx, a, key, span.Newest); err != nil {
 			return push.Page{}, err
 		}
 	}
-	from, to := rowRange(key, a.From(), span.Until)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
-	if err != nil {
-		return push.Page{}, broken(err)
-	}
-	rows := rowsOf(it)
-	for rows.previous() {
-		if ctx.Err() != nil {
-			return push.Page{}, closeWith(it, push.Wrap(push.KindStoreUnavailable, ctx.Err(), "the read ended before it was done"))
+	if !a.Done() {
+		if err := s.fill(ctx, a, key, span.Until); err != nil {
+			return push.Page{}, err
 		}
-		m, err := rows.message()
-		if err != nil {
-			return push.Page{}, closeWith(it, err)
-		}
-		if rows.mark != markDiscarded && !a.Add(m) {
-			break
-		}
-	}
-	if err := closeWith(it, nil); err != nil {
-		return push.Page{}, err
 	}
 	return a.Page(), nil
 }
 
-func closeWith(it *pebble.Iterator, err error) error {
-	if closeErr := it.Close(); err == nil && closeErr != nil {
-		return broken(closeErr)
-	}
-	return err
-}
-
-// cut finds the oldest message that is still among the newest span.Newest, going
-// down from the newest.
-func (s *Store) cut(ctx context.Context, a *message.Assembler, key push.Key, span push.Span) error {
-	from, to := rowRange(key, a.From(), 0)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+// fill adds rows until the page is full.
+func (s *Store) fill(ctx context.Context, a *message.Assembler, key push.Key, until push.ID) error {
+	r, err := s.rows(key, a.From(), until)
 	if err != nil {
-		return broken(err)
+		return err
 	}
-	left, now := span.Newest, s.millis()
-	for ok := it.First(); ok && ctx.Err() == nil; {
-		m, mark, next, err := rowAt(it)
-		if err != nil {
-			return closeWith(it, err)
-		}
-		ok = next
-		if mark == markDiscarded || (mark == 0 && m.Expired(now)) || m.ID == 0 {
+	for r.ascend() && ctx.Err() == nil {
+		if r.mark == markDiscarded {
 			continue
 		}
-		if left--; left == 0 {
-			a.Cut(m.ID, m.Prev)
+		m, err := r.message()
+		if err != nil {
+			return r.close(broken(err))
+		}
+		if !a.Add(m) {
 			break
 		}
 	}
-	return closeWith(it, nil)
+	return r.close(ended(ctx))
 }
 
-// rowAt reads the message at the iterator and the marker behind it, and goes on
-// to the next row. A marker without a message gives the zero message.
-func rowAt(it *pebble.Iterator) (m push.Message, mark byte, next bool, err error) {
-	_, id, marker, err := parseRow(it.Key())
+// cut tells a where the newest n readable messages begin, if there are more. It
+// goes down from the newest, and not below what a has answered.
+func (s *Store) cut(ctx context.Context, a *message.Assembler, key push.Key, n int) error {
+	r, err := s.rows(key, a.From(), 0)
 	if err != nil {
-		return m, 0, false, err
+		return err
 	}
-	if marker {
-		return m, 0, it.Next(), nil
-	}
-	if m, err = message.ParseEnvelope(it.Value(), id); err != nil {
-		return m, 0, false, err
-	}
-	if next = it.Next(); next {
-		_, behind, marker, err := parseRow(it.Key())
-		if err != nil {
-			return m, 0, false, err
-		}
-		if marker && behind == id {
-			mark = it.Value()[0]
-			next = it.Next()
-		}
-	}
-	return m, mark, next, nil
-}
-
-// rows goes through messages in ascending order; a marker comes right before its
-// message then.
-type rows struct {
-	it      *pebble.Iterator
-	started bool
-	mark    byte // of the message at the iterator; 0: none
-}
-
-func rowsOf(it *pebble.Iterator) *rows { return &rows{it: it} }
-
-// previous moves to the next message, upwards in ids.
-func (r *rows) previous() bool {
-	r.mark = 0
-	var marked push.ID
-	for {
-		ok := false
-		if r.started {
-			ok = r.it.Prev()
-		} else {
-			ok, r.started = r.it.Last(), true
-		}
-		if !ok {
-			return false
-		}
-		_, id, marker, err := parseRow(r.it.Key())
-		switch {
-		case err != nil:
-			return true // message reports it
-		case marker && len(r.it.Value()) == 1:
-			r.mark, marked = r.it.Value()[0], id
+	var oldest push.Message
+	for r.descend() && ctx.Err() == nil {
+		if r.mark == markDiscarded || !a.Readable(&r.head) {
 			continue
-		case id != marked:
-			r.mark = 0
 		}
-		return true
+		if n == 0 {
+			a.Cut(oldest.ID, oldest.Prev)
+			break
+		}
+		n--
+		oldest = r.head
 	}
+	return r.close(ended(ctx))
 }
 
-// message reads the message at the iterator.
-func (r *rows) message() (push.Message, error) {
-	_, id, _, err := parseRow(r.it.Key())
-	if err != nil {
-		return push.Message{}, err
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return push.Wrap(push.KindStoreUnavailable, err, "the read ended before it was done")
 	}
-	m, err := message.ParseEnvelope(r.it.Value(), id)
-	if r.mark == markRecalled {
-		m.Recalled, m.Body = true, nil
-	}
-	return m, err
+	return nil
 }
 
-// one looks at a single message: is it there and alive, or was it recalled?
-func (s *Store) one(key push.Key, id push.ID) (found, recalled bool, err error) {
-	mark, err := s.get(markerKey(key, id))
-	if err != nil {
-		return false, false, err
+// recallable reports whether the key has a message of that id that lives or was
+// recalled before.
+func (s *Store) recallable(key push.Key, id push.ID) (bool, error) {
+	mark, err := s.markOf(key, id)
+	if err != nil || mark == markDiscarded {
+		return false, err
 	}
 	value, err := s.get(rowKey(key, id))
-	if err != nil || value == nil || (len(mark) == 1 && mark[0] == markDiscarded) {
-		return false, false, err
+	if err != nil || value == nil {
+		return false, err
 	}
-	deleted, err := s.markOf(tableDeleted, key)
-	if err != nil || id <= deleted {
-		return false, false, err
+	marks, err := s.marks(key)
+	if err != nil || id <= marks.Deleted {
+		return false, err
 	}
-	m, err := message.ParseEnvelope(value, id)
-	return err == nil && !m.Expired(s.millis()), len(mark) == 1, err
+	m, err := message.ParseEnvelopeHead(value, id)
+	if err != nil {
+		return false, broken(err)
+	}
+	return !m.Expired(s.millis()), nil
+}
+
+// markOf reads a message's marker; 0: none.
+func (s *Store) markOf(key push.Key, id push.ID) (byte, error) {
+	value, err := s.get(markerKey(key, id))
+	if err != nil || value == nil {
+		return 0, err
+	}
+	mark, err := parseMarker(value)
+	if err != nil {
+		return 0, broken(err)
+	}
+	return mark, nil
 }
 
 // Newest is the highest id that the key is known to have had.
@@ -207,23 +143,17 @@ func (s *Store) Newest(ctx context.Context, key push.Key) (push.ID, error) {
 		return 0, err
 	}
 	newest := max(marks.Deleted, marks.Expired)
-	from, to := rowRange(key, newest, 0)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	r, err := s.rows(key, newest, 0)
 	if err != nil {
-		return 0, broken(err)
+		return 0, err
 	}
-	for ok := it.First(); ok; {
-		m, mark, next, err := rowAt(it)
-		if err != nil {
-			return 0, closeWith(it, err)
-		}
-		if m.ID > 0 && mark != markDiscarded {
-			newest = m.ID
+	for r.descend() && ctx.Err() == nil {
+		if r.mark != markDiscarded {
+			newest = r.head.ID
 			break
 		}
-		ok = next
 	}
-	return newest, closeWith(it, nil)
+	return newest, r.close(ended(ctx))
 }
 
 // Find looks an idempotency key up. A message and its key are written in one
@@ -238,11 +168,14 @@ func (s *Store) Find(ctx context.Context, key push.Key, idem string) (message.Fo
 		return message.Found{}, err
 	}
 	r, err := parseReceipt(value)
-	if err != nil || r.expires <= s.millis() {
-		return message.Found{}, err
+	if err != nil {
+		return message.Found{}, broken(err)
 	}
-	mark, err := s.get(markerKey(key, r.id))
-	if err != nil || (len(mark) == 1 && mark[0] == markDiscarded) {
+	if r.expires <= s.millis() {
+		return message.Found{}, nil
+	}
+	mark, err := s.markOf(key, r.id)
+	if err != nil || mark == markDiscarded {
 		return message.Found{}, err
 	}
 	return message.Found{ID: r.id, Sum: r.sum}, nil

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"gopush/internal/push"
 	"gopush/message"
@@ -51,60 +49,58 @@ func (c *Config) validate() error {
 
 // Store keeps messages in one folder.
 type Store struct {
-	cfg Config           // immutable
-	db  *pebble.DB       // immutable
-	now func() time.Time // immutable
-	log *slog.Logger     // immutable
+	cfg   Config           // immutable
+	db    *pebble.DB       // immutable
+	now   func() time.Time // immutable
+	log   *slog.Logger     // immutable
+	fault *fault           // safe on its own
 
-	// marking orders what reads a row before it writes it: watermarks, and the
-	// index of idempotency keys. Plain saves take no part in it.
+	// marking orders what reads a row before it writes it: watermarks, markers,
+	// and the index of idempotency keys. Plain saves take no part in it. It is
+	// held until a change is visible, not until it is on disk.
 	marking sync.Mutex
+	// applying lets one batch at a time into Pebble's commit queue, which is
+	// what Pebble does too, but here nobody follows a batch that failed.
+	applying sync.Mutex
 
 	gate   sync.RWMutex // held shared by every call
 	closed bool         // guarded by gate
 	stop   context.CancelFunc
 	sweeps sync.WaitGroup
-	swept  atomic.Int64
 }
 
 var _ message.Store = (*Store)(nil)
 
-// Open opens the folder's store, or makes a new one, and starts its sweep.
+// Open opens the folder's store, or makes a new one, and starts its sweep. It
+// fails when the folder is open already, corrupt, or of another version.
 func Open(cfg Config, log *slog.Logger, now func() time.Time) (*Store, error) {
+	return open(cfg, log, now, vfs.Default)
+}
+
+func open(cfg Config, log *slog.Logger, now func() time.Time, fs vfs.FS) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cache := pebble.NewCache(cfg.CacheBytes)
-	defer cache.Unref()
-	opts := &pebble.Options{
-		Cache:              cache,
-		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             logger{log},
-		MemTableSize:       16 << 20,
-	}
-	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
-	for i := range opts.Levels {
-		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	db, err := pebble.Open(cfg.Dir, opts)
+	f := &fault{log: log}
+	db, err := openPebble(cfg, f, fs)
 	if err != nil {
-		return nil, fmt.Errorf("embedded: the store in %s cannot be opened; is another process using it? %w", cfg.Dir, err)
+		return nil, fmt.Errorf("embedded: the store in %s cannot be opened; is another process using it, or is it damaged? %w", cfg.Dir, err)
 	}
-	if err := checkVersion(db, cfg.Dir); err != nil {
+	if err := errors.Join(checkVersion(db, cfg.Dir), f.get()); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &Store{cfg: cfg, db: db, now: now, log: log}
+	s := &Store{cfg: cfg, db: db, now: now, log: log, fault: f}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.sweeps.Go(func() { s.sweepLoop(ctx) })
 	return s, nil
 }
 
-// checkVersion refuses a folder that another version wrote; a new one is marked.
+// checkVersion refuses a folder that something else wrote; a new one is marked.
 func checkVersion(db *pebble.DB, dir string) error {
 	value, closer, err := db.Get([]byte{tableVersion})
 	if errors.Is(err, pebble.ErrNotFound) {
-		return db.Set([]byte{tableVersion}, []byte(formatVersion), pebble.Sync)
+		return claim(db, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("embedded: the version in %s cannot be read: %w", dir, err)
@@ -119,23 +115,47 @@ func checkVersion(db *pebble.DB, dir string) error {
 	return nil
 }
 
-// Close waits for the calls under way, stops the sweep and closes the folder.
+// claim marks an empty database as this program's.
+func claim(db *pebble.DB, dir string) error {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	used := it.First()
+	if err := it.Close(); err != nil {
+		return err
+	}
+	if used {
+		return fmt.Errorf("embedded: %s holds a database of something else; give another folder", dir)
+	}
+	return db.Set([]byte{tableVersion}, []byte(formatVersion), pebble.Sync)
+}
+
+// Close stops the sweep, waits for the calls under way and closes the folder.
+// After a fault it says so: then the folder stays locked until the process ends,
+// if Pebble cannot be closed any more.
 func (s *Store) Close() error {
+	s.stop()
+	s.sweeps.Wait()
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.closed {
 		return nil
 	}
 	s.closed = true
-	s.stop()
-	s.sweeps.Wait()
-	return s.db.Close()
+	if s.fault.stuck.Load() {
+		return s.fault.get()
+	}
+	return errors.Join(s.fault.get(), s.db.Close())
 }
 
 // enter begins a call; leave ends it.
 func (s *Store) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return push.Wrap(push.KindStoreUnavailable, err, "the call ended before the store was asked")
+	}
+	if err := s.fault.refusal(); err != nil {
+		return err
 	}
 	s.gate.RLock()
 	if s.closed {
@@ -149,12 +169,12 @@ func (s *Store) leave() { s.gate.RUnlock() }
 
 func (s *Store) millis() int64 { return s.now().UnixMilli() }
 
-// broken is an error of Pebble's on reading.
+// broken is an error on reading.
 func broken(err error) error {
 	return push.Wrap(push.KindStoreUnavailable, err, "the store cannot be read")
 }
 
-// unknown is an error of Pebble's on writing.
+// unknown is an error on writing.
 func unknown(err error) error {
 	return push.Wrap(push.KindOutcomeUnknown, err, "the store failed while writing")
 }
@@ -169,28 +189,8 @@ func (s *Store) get(key []byte) ([]byte, error) {
 		return nil, broken(err)
 	}
 	value = append(make([]byte, 0, len(value)), value...)
-	return value, closeAll(closer)
-}
-
-func closeAll(c io.Closer) error {
-	if err := c.Close(); err != nil {
-		return broken(err)
+	if err := closer.Close(); err != nil {
+		return nil, broken(err)
 	}
-	return nil
-}
-
-// logger routes Pebble's words: its chatter is dropped, its errors are kept.
-type logger struct{ log *slog.Logger }
-
-func (l logger) Infof(string, ...any) {}
-
-func (l logger) Errorf(format string, args ...any) {
-	l.log.Error("pebble", slog.String("text", fmt.Sprintf(format, args...)))
-}
-
-// Fatalf is called when the write-ahead log cannot be written any more: going on
-// would acknowledge what is not on disk.
-func (l logger) Fatalf(format string, args ...any) {
-	l.log.Error("pebble cannot go on", slog.String("text", fmt.Sprintf(format, args...)))
-	panic("embedded: pebble cannot go on: " + fmt.Sprintf(format, args...))
+	return value, nil
 }

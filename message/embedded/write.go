@@ -27,30 +27,51 @@ func (s *Store) save(ctx context.Context, writes []push.Write) error {
 	}
 	defer s.leave()
 	b := s.db.NewBatch()
-	defer func() { _ = b.Close() }() // it was committed, or is dropped
+	err := s.put(b, writes)
+	if err == nil {
+		err = s.synced(b)
+	}
+	return closed(b, err)
+}
+
+// put builds the batch of a Save and applies it.
+func (s *Store) put(b *pebble.Batch, writes []push.Write) error {
 	if indexed(writes) {
 		s.marking.Lock()
 		defer s.marking.Unlock()
 	}
-	var envelope []byte
 	for _, w := range writes {
 		for i := range w.Messages {
 			m := &w.Messages[i]
-			envelope = message.AppendEnvelope(envelope[:0], m)
-			row := rowKey(w.Key, m.ID)
-			if err := firstError(
-				b.Set(row, envelope, nil),
-				b.Set(expiryKey(m.ExpiresAt, row), nil, nil),
-				s.index(b, w.Key, m),
-			); err != nil {
+			if err := firstError(putMessage(b, w.Key, m), s.index(b, w.Key, m)); err != nil {
 				return err
 			}
 		}
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return unknown(err)
+	return s.apply(b, pebble.Sync)
+}
+
+// closed gives a batch back. After an error it is left to the collector: Pebble
+// may still hold it.
+func closed(b *pebble.Batch, err error) error {
+	if err != nil {
+		return err
 	}
-	return nil
+	return b.Close()
+}
+
+// putMessage adds a message's row and its end, built where the batch keeps them.
+func putMessage(b *pebble.Batch, key push.Key, m *push.Message) error {
+	n := rowHead(key) + idBytes
+	row := b.SetDeferred(n, message.EnvelopeSize(m))
+	appendRowKey(row.Key[:0], key, m.ID)
+	message.AppendEnvelope(row.Value[:0], m)
+	if err := row.Finish(); err != nil {
+		return err
+	}
+	end := b.SetDeferred(expiryBytes+n, 0)
+	appendRowKey(appendExpiry(end.Key[:0], m.ExpiresAt), key, m.ID)
+	return end.Finish()
 }
 
 // indexed reports whether a message has an idempotency key.
@@ -65,8 +86,9 @@ func indexed(writes []push.Write) bool {
 	return false
 }
 
-// index adds a message's idempotency key, unless a later message has it: then
-// this one is a write that was given up, and comes late.
+// index adds a message's idempotency key, unless it stands for this message
+// already, or for a later one: then this is a write that was given up, and comes
+// late.
 func (s *Store) index(b *pebble.Batch, key push.Key, m *push.Message) error {
 	if m.IdempotencyKey == "" {
 		return nil
@@ -77,13 +99,17 @@ func (s *Store) index(b *pebble.Batch, key push.Key, m *push.Message) error {
 		return err
 	}
 	if old != nil {
-		if r, err := parseReceipt(old); err != nil || r.id > m.ID {
-			return err
+		r, err := parseReceipt(old)
+		if err != nil {
+			return broken(err)
+		}
+		if r.id >= m.ID {
+			return nil
 		}
 	}
 	r := receipt{id: m.ID, sum: message.BodySum(m.Body)}
 	r.expires = max(m.ExpiresAt, s.now().Add(s.cfg.IdempotencyLife).UnixMilli())
-	return firstError(b.Set(k, r.value(), nil), b.Set(expiryKey(r.expires, k), nil, nil))
+	return firstError(b.Set(k, r.value(), nil), b.Set(append(appendExpiry(nil, r.expires), k...), nil, nil))
 }
 
 func firstError(errs ...error) error {
@@ -95,67 +121,62 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// Discard withdraws an id that was given up.
+// Discard withdraws an id that was given up. It wins over a recall.
 func (s *Store) Discard(ctx context.Context, key push.Key, id push.ID) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.leave()
-	return s.mark(key, id, markDiscarded)
+	return s.change(ctx, func(b *pebble.Batch) error {
+		return b.Set(markerKey(key, id), []byte{markDiscarded}, nil)
+	})
 }
 
-// Recall withdraws a message for good.
+// Recall withdraws a message for good. Its marker ends with the message: until
+// then a late write of it could come.
 func (s *Store) Recall(ctx context.Context, key push.Key, id push.ID) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.leave()
-	s.marking.Lock()
-	defer s.marking.Unlock()
-	switch found, recalled, err := s.one(key, id); {
-	case err != nil:
-		return err
-	case recalled:
-		return nil
-	case !found:
-		return push.E(push.KindNotFound, "the key has no message %s", id)
-	}
-	return s.mark(key, id, markRecalled)
-}
-
-// mark writes a marker. It ends when its message's own life would: until then a
-// late write of the message could come.
-func (s *Store) mark(key push.Key, id push.ID, mark byte) error {
-	if err := s.db.Set(markerKey(key, id), []byte{mark}, pebble.Sync); err != nil {
-		return unknown(err)
-	}
-	return nil
+	return s.change(ctx, func(b *pebble.Batch) error {
+		found, err := s.recallable(key, id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return push.E(push.KindNotFound, "the key has no message %s", id)
+		}
+		return b.Set(markerKey(key, id), []byte{markRecalled}, nil)
+	})
 }
 
 // Delete sets the watermark and removes the rows below it.
 func (s *Store) Delete(ctx context.Context, key push.Key, upTo push.ID) error {
+	return s.change(ctx, func(b *pebble.Batch) error {
+		marks, err := s.marks(key)
+		if err != nil {
+			return err
+		}
+		marks.Deleted = max(marks.Deleted, upTo)
+		from, to := rowRange(key, 0, upTo)
+		return firstError(b.Set(marksKey(key), marksValue(marks), nil), b.DeleteRange(from, to, nil))
+	})
+}
+
+// change makes one durable change out of what build reads and puts into a batch.
+// It is never empty, even if all is as asked for already: the change that made
+// it so may still be on its way to the disk.
+func (s *Store) change(ctx context.Context, build func(*pebble.Batch) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
+	b := s.db.NewBatch()
+	err := s.applyChange(b, build)
+	if err == nil {
+		err = s.synced(b)
+	}
+	return closed(b, err)
+}
+
+func (s *Store) applyChange(b *pebble.Batch, build func(*pebble.Batch) error) error {
 	s.marking.Lock()
 	defer s.marking.Unlock()
-	marks, err := s.marks(key)
-	if err != nil {
+	if err := build(b); err != nil {
 		return err
 	}
-	if upTo <= marks.Deleted {
-		return nil
-	}
-	b := s.db.NewBatch()
-	defer func() { _ = b.Close() }()
-	from, to := rowRange(key, 0, upTo)
-	// Id 0 lies at the very end of the range, and no message has it.
-	if err := firstError(b.Set(markKey(tableDeleted, key), idValue(upTo), nil), b.DeleteRange(from, to, nil)); err != nil {
-		return unknown(err)
-	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return unknown(err)
-	}
-	return nil
+	return s.apply(b, pebble.Sync)
 }

@@ -1,0 +1,111 @@
+# make help lists what there is. Only Go is needed (and a C compiler for the
+# race detector); other tools are built from their sources into build/tools.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO       ?= go
+ARGS     ?=
+FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 1
+TIMEOUT  ?= 20m
+
+# The race detector needs cgo, which Go turns off where there is no C compiler.
+RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
+GATE := $(GO) run ./internal/arch/testgate
+STAGE = @printf '== %s %s\n' "$$(date +%T)"
+
+TOOLS     := $(CURDIR)/build/tools
+GOLANGCI  := $(TOOLS)/golangci-lint-v2.15.0
+GOFUMPT   := $(TOOLS)/gofumpt-v0.12.0
+BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
+PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
+GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
+
+.PHONY: help run build test quick race fuzz bench benchcmp lint fmt check proto docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  Variables: ARGS (run), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race)\n' \
+		'$(FUZZTIME)' '$(BENCH)' '$(COUNT)' '$(TIMEOUT)'
+
+run: build ## start everything in one process, with its data in ./gopush-data
+	@exec build/gopush serve $(ARGS)
+
+build: ## build the binary into build/
+	@mkdir -p build
+	@$(GO) build -o build/gopush ./cmd/gopush
+
+test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, all tests; a skipped test fails
+	$(STAGE) 'vet'
+	@$(GO) vet ./...
+	$(STAGE) 'format'
+	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then \
+		printf 'not gofumpt-ed, run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
+	$(STAGE) 'rules of the tree'
+	@$(GO) test -count=1 ./internal/arch
+	$(STAGE) 'all tests $(if $(RACE),with,WITHOUT) the race detector$(if $(RACE),, (no C compiler found))'
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
+
+quick: ## the unit tests alone, without the race detector; under 20 s
+	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -v '/internal/e2e$$')
+
+race: ## all tests with the race detector, once more and in another order
+	@$(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names = names " " $$1 } \
+		/^(ok|\?)/ { n = split(names, list, " "); for (i = 1; i <= n; i++) print $$2, list[i]; names = "" }' | \
+	while read -r pkg name; do \
+		printf '== %s %s %s\n' "$$(date +%T)" "$$pkg" "$$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" < /dev/null; \
+	done
+
+bench: ## run the benchmarks into build/bench.txt; the run before becomes build/bench.old.txt
+	@mkdir -p build
+	@if [ -e build/bench.txt ]; then mv build/bench.txt build/bench.old.txt; fi
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 60m ./... | tee build/bench.txt
+
+benchcmp: $(BENCHSTAT) ## compare the last two benchmark runs (take COUNT=10 for both)
+	@$(BENCHSTAT) build/bench.old.txt build/bench.txt
+
+lint: $(GOLANGCI) ## run the lint set
+	@$(GOLANGCI) run ./...
+
+fmt: $(GOFUMPT) ## format the sources
+	@$(GOFUMPT) -w .
+
+check: lint quick ## lint and the unit tests: before each commit
+
+proto: $(PROTOGEN) $(GRPCGEN) ## generate internal/rpc/pb from its .proto file (needs protoc)
+	@cd internal/rpc/pb && protoc \
+		--plugin=protoc-gen-go=$(PROTOGEN) --go_out=. --go_opt=paths=source_relative \
+		--plugin=protoc-gen-go-grpc=$(GRPCGEN) --go-grpc_out=. --go-grpc_opt=paths=source_relative \
+		gopush.proto
+
+docs: ## check the links and words of the documentation
+	@$(GO) test -count=1 -run '^(TestLinks|TestForbidden)' ./internal/arch
+
+clean: ## remove what was built; data folders stay
+	@rm -rf build
+
+# install builds a tool from its module; the version is part of the file name.
+define install
+	@printf '== %s building %s\n' "$$(date +%T)" '$(notdir $@)'
+	@mkdir -p $(TOOLS)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && GOBIN=$$dir $(GO) install $(1) && mv "$$dir"/* $@
+endef
+
+$(GOLANGCI):
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0)
+$(GOFUMPT):
+	$(call install,mvdan.cc/gofumpt@v0.12.0)
+$(BENCHSTAT):
+	$(call install,golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da)
+$(PROTOGEN):
+	$(call install,google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12)
+$(GRPCGEN):
+	$(call install,google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2)

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"gopush/internal/serve"
+)
+
+// banner is what a person needs once the server is up.
+type banner struct {
+	ReadyMillis int64       `json:"ready_ms"`
+	Addresses   serve.Addrs `json:"addresses"`
+	TokenFile   string      `json:"token_file,omitempty"`
+	Token       string      `json:"token,omitempty"`
+}
+
+func bannerOf(sys *serve.System, took time.Duration) banner {
+	b := banner{ReadyMillis: took.Milliseconds(), Addresses: sys.Addrs(), Token: sys.Token()}
+	if b.Token != "" {
+		b.TokenFile = sys.TokenFile()
+	}
+	return b
+}
+
+func (b banner) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return writeJSON(w, b)
+	}
+	_, err := io.WriteString(w, b.text())
+	return err
+}
+
+// text ends with lines that work as they stand when pasted into a shell.
+func (b banner) text() string {
+	a, c := b.Addresses, b.Addresses.Comets[0]
+	var t strings.Builder
+	fmt.Fprintf(&t, "gopush is ready after %d ms\n\n", b.ReadyMillis)
+	for _, line := range [][2]string{
+		{"websocket, SSE", c.HTTP},
+		{"TCP (v1)", c.TCP},
+		{"public API", "http://" + a.Public},
+		{"admin API", "http://" + a.Admin},
+		{"metrics, health", "http://" + a.Ops},
+	} {
+		fmt.Fprintf(&t, "  %-16s %s\n", line[0], line[1])
+	}
+	auth := ""
+	if b.Token == "" {
+		t.WriteString("  admin token      none: development mode, this machine only\n")
+	} else {
+		fmt.Fprintf(&t, "  admin token      %s (in %s)\n", b.Token, b.TokenFile)
+		auth = " -H 'Authorization: Bearer " + b.Token + "'"
+	}
+	fmt.Fprintf(&t, `
+Push a message to the key phone-1; nobody needs to be connected:
+
+  curl -sS http://%s/v2/messages%s -H 'Content-Type: application/json' -d '{"key":"phone-1","data":{"text":"hello"}}'
+
+Listen to phone-1: first what is stored, then live. Ctrl-C ends it:
+
+  curl -sSN 'http://%s/v2/events?key=phone-1&after=0'
+
+Read what is stored for phone-1:
+
+  curl -sS 'http://%s/v2/messages?key=phone-1&after=0'
+
+Ctrl-C here stops the server; the messages stay.
+`, reachable(a.Admin), auth, reachable(c.HTTP), reachable(a.Public))
+	return t.String()
+}
+
+// reachable turns an address that is bound to every interface into one that this
+// machine can connect to.
+func reachable(addr string) string {
+	for _, wildcard := range []string{"[::]:", "0.0.0.0:"} {
+		if port, ok := strings.CutPrefix(addr, wildcard); ok {
+			return "127.0.0.1:" + port
+		}
+	}
+	return addr
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"gopush/internal/push"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitRetry   = 3
+	exitRefused = 4
+)
+
+const exitHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, " +
+	"3 not reachable or to be tried again later, 4 refused by the server."
+
+// errInterrupted ends a command that runs until Ctrl-C; nothing is wrong.
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a fault of the command line or the settings.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// unreachableError says that a server gave no answer.
+type unreachableError struct {
+	url string
+	err error
+}
+
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("%s cannot be reached: %s", e.url, e.err)
+}
+func (e *unreachableError) Unwrap() error { return e.err }
+
+// exitCode maps the outcome of a command.
+func exitCode(err error) int {
+	if err == nil || errors.Is(err, errInterrupted) {
+		return exitOK
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*unreachableError](err); ok {
+		return exitRetry
+	}
+	if p, ok := errors.AsType[*problem](err); ok {
+		if p.Retryable {
+			return exitRetry
+		}
+		return exitRefused
+	}
+	return exitFailure
+}
+
+// report tells what went wrong and what to do, as text or as one line of JSON.
+func report(w io.Writer, err error, asJSON bool) {
+	p, fromServer := errors.AsType[*problem](err)
+	if asJSON {
+		line := failure{Error: err.Error(), Exit: exitCode(err), Hint: hint(err)}
+		if fromServer {
+			line.Error, line.Code, line.RequestID = p.Detail, p.Code, p.RequestID
+		}
+		line.Retryable = line.Exit == exitRetry
+		_ = json.NewEncoder(w).Encode(line) // standard error is all there is
+		return
+	}
+	fmt.Fprintf(w, "gopush: %s\n", err)
+	if h := hint(err); h != "" {
+		fmt.Fprintf(w, "  %s\n", h)
+	}
+}
+
+// failure is an error as --json shows it.
+type failure struct {
+	Error     string    `json:"error"`
+	Code      push.Kind `json:"code,omitempty"` // the server's, if it answered
+	Retryable bool      `json:"retryable"`
+	Exit      int       `json:"exit"`
+	Hint      string    `json:"hint,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+}
+
+// hint is what the person at the keyboard can do.
+func hint(err error) string {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p.hint()
+	}
+	if _, ok := errors.AsType[*unreachableError](err); ok {
+		return "Is the server running there? gopush serve starts one and prints its addresses; --web, --admin and --help say how to name another."
+	}
+	return ""
+}
+
+// hint is by code, as the codes are what the protocol keeps stable.
+func (p *problem) hint() string {
+	switch p.Code {
+	case push.KindUnauthenticated:
+		return "Give the admin token: GOPUSH_TOKEN, --token-file, or --data with the server's data folder. gopush serve prints where it lies."
+	case push.KindForbidden:
+		return "The token is valid, but not for this."
+	case push.KindConflict:
+		return "Use another --idempotency-key for another message, or push the same data as before."
+	case push.KindTooLarge:
+		return "Push less, or raise messages.max_bytes in the settings of the server."
+	case push.KindOutcomeUnknown:
+		return "The message may or may not be stored. Push it again with the same --idempotency-key; without one it may come twice."
+	case push.KindRateLimited, push.KindBusy, push.KindNoNode, push.KindStoreUnavailable, push.KindMoving, push.KindWrongNode:
+		if p.retryAfter != "" {
+			return "Nothing was done; try again in " + p.retryAfter + " s."
+		}
+		return "Nothing was done; try again."
+	case push.KindInternal:
+		return "The log of the server has the cause" + p.trace() + "."
+	default:
+		return ""
+	}
+}
+
+func (p *problem) trace() string {
+	if p.RequestID == "" {
+		return ""
+	}
+	return " under the request id " + p.RequestID
+}

@@ -1,0 +1,77 @@
+// Command gopush is the binary that a person meets first: it serves, and it has
+// the tools to push, listen and look. The tools talk to a server over its public
+// and admin APIs alone; they would work the same against any other gopush.
+//
+// Exit codes: 0 done; 1 failed; 2 wrong usage or settings; 3 the server cannot
+// be reached, or asks to try again later; 4 the server refuses the request as it
+// is.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"gopush/internal/daemon"
+)
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// commands is the command line; each field's type is in the file of its name.
+type commands struct {
+	JSON bool `help:"Write results and errors as JSON." name:"json"`
+
+	Serve   serveCmd   `cmd:"" help:"Run comet, message and web in one process."`
+	Push    pushCmd    `cmd:"" help:"Push one message to a key."`
+	Listen  listenCmd  `cmd:"" help:"Print the messages of a key as they come."`
+	Inbox   inboxCmd   `cmd:"" help:"Print the stored messages of a key."`
+	Where   whereCmd   `cmd:"" help:"Show which node a key lives on."`
+	Version versionCmd `cmd:"" help:"Show the version."`
+}
+
+func main() {
+	ctx, release := daemon.UntilSignal(context.Background(), func(s os.Signal) {
+		fmt.Fprintf(os.Stderr, "gopush: %s again, ending at once\n", s)
+		os.Exit(exitFailure)
+	})
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	release()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, io streams) int {
+	var cli commands
+	helped := false
+	app, err := kong.New(&cli, kong.Name("gopush"), kong.Writers(io.out, io.err),
+		kong.Description("Durable real-time push: a device that is offline misses nothing.\n\n"+exitHelp),
+		kong.Exit(func(int) { helped = true }), // only help asks for it
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(io))
+	if err != nil {
+		fmt.Fprintln(io.err, "gopush:", err)
+		return exitFailure
+	}
+	parsed, err := app.Parse(args)
+	if helped {
+		return exitOK
+	}
+	if err == nil {
+		err = parsed.Run(&cli)
+	} else {
+		err = usage("%w; see gopush --help", err)
+	}
+	if err != nil && !errors.Is(err, errInterrupted) {
+		report(io.err, err, cli.JSON)
+	}
+	return exitCode(err)
+}

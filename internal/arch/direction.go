@@ -1,0 +1,87 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Layer says which packages of this module a package may import.
+type Layer struct {
+	Imports []string
+	// Tests adds what its test files may import besides; the package itself is
+	// always among them.
+	Tests []string
+}
+
+// vocabulary is what any package above it may use.
+var vocabulary = []string{"internal/push", "internal/ring", "internal/id"}
+
+// roles are the packages that only an assembly of the whole may import.
+var roles = []string{
+	"comet", "message", "message/embedded", "web", "internal/coord", "internal/coord/local", "internal/rpc",
+}
+
+// Layers is the direction of imports: a package that is not here may not exist,
+// so whoever adds one decides where it stands. comet, message and web never
+// import each other; they meet in internal/rpc.
+var Layers = map[string]Layer{
+	"internal/push": {},
+	"internal/ring": {},
+	"internal/id":   {Imports: []string{"internal/push"}},
+	"comet/wire":    {Imports: []string{"internal/push"}},
+
+	"internal/coord":       {Imports: vocabulary},
+	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord")},
+	"internal/rpc/pb":      {},
+	"internal/rpc":         {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb"), Tests: []string{"internal/coord/local"}},
+	"internal/config":      {Imports: []string{"internal/push"}},
+	"internal/daemon":      {},
+
+	"message":           {Imports: plus(vocabulary, "internal/coord", "internal/rpc"), Tests: []string{"message/embedded", "message/storetest"}},
+	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
+	"message/storetest": {Imports: plus(vocabulary, "message"), Tests: []string{"message/embedded"}},
+
+	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"comet/client", "internal/coord/local"}},
+	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
+
+	// web speaks client protocol v1 too, hence the bytes of it.
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"internal/coord/local"}},
+
+	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
+	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
+	"cmd/gopush":     {Imports: []string{"comet/client", "internal/config", "internal/daemon", "internal/push", "internal/serve"}},
+
+	"internal/arch":          {},
+	"internal/arch/testgate": {},
+}
+
+func plus(base []string, more ...string) []string { return slices.Concat(base, more) }
+
+// Direction reports every import inside the module that layers does not allow,
+// and every package that has no layer.
+func Direction(pkgs []Package, layers map[string]Layer) []string {
+	var bad []string
+	for _, p := range pkgs {
+		layer, known := layers[p.Path]
+		if !known {
+			bad = append(bad, p.Path+" has no layer: say in arch.Layers what it may import")
+			continue
+		}
+		bad = append(bad, wrong(p.Path, "imports", p.Imports, layer.Imports)...)
+		tests := slices.Concat(layer.Imports, layer.Tests, []string{p.Path})
+		bad = append(bad, wrong(p.Path, "imports in its tests", p.TestImports, tests)...)
+	}
+	return bad
+}
+
+func wrong(from, verb string, imports, allowed []string) []string {
+	var bad []string
+	for _, path := range imports {
+		to, ours := strings.CutPrefix(path, Module)
+		if ours && !slices.Contains(allowed, to) {
+			bad = append(bad, fmt.Sprintf("%s %s %s: not an allowed direction", from, verb, to))
+		}
+	}
+	return bad
+}

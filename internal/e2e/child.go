@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"gopush/internal/serve"
+)
+
+// childEnv is the variable that makes a test binary a server: its value is a
+// childConfig.
+const childEnv = "GOPUSH_E2E_SERVE"
+
+// child is a cluster in a process of its own: this test binary, started again.
+type child struct {
+	cmd    *exec.Cmd
+	stdin  io.Closer // its end is the child's: it does not outlive its parent
+	exited chan error
+}
+
+// startChild runs a child and waits for its addresses, which it writes once it
+// serves.
+func (c *Cluster) startChild(cfg serve.Config) (process, Addrs, error) {
+	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, Addrs{}, err
+	}
+	defer func() { _ = log.Close() }() // the child has its own
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+childConfig{cfg.Settings, cfg.MoreComets, time.Duration(c.skew.Load())}.text())
+	cmd.Stderr = log
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, Addrs{}, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, Addrs{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, Addrs{}, err
+	}
+	p := &child{cmd: cmd, stdin: stdin, exited: make(chan error, 1)}
+	var addrs Addrs
+	err = json.NewDecoder(bufio.NewReader(stdout)).Decode(&addrs)
+	go func() { p.exited <- cmd.Wait() }()
+	if err != nil {
+		return nil, Addrs{}, errors.Join(fmt.Errorf("the child ended before it served; its log is %s", log.Name()), <-p.exited)
+	}
+	return p, addrs, nil
+}
+
+func (p *child) pid() int { return p.cmd.Process.Pid }
+
+func (p *child) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return err // it had ended already, which it must not
+	}
+	return p.ended(func(s *os.ProcessState) bool {
+		status, ok := s.Sys().(syscall.WaitStatus)
+		return ok && status.Signal() == syscall.SIGKILL
+	})
+}
+
+// stop asks for an orderly end, and does not wait for it for ever.
+func (p *child) stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	timer := time.AfterFunc(30*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer timer.Stop()
+	return p.ended((*os.ProcessState).Success)
+}
+
+// ended waits for the process and judges how it ended.
+func (p *child) ended(fine func(*os.ProcessState) bool) error {
+	err := <-p.exited
+	_ = p.stdin.Close() // nobody reads it any more
+	if !fine(p.cmd.ProcessState) {
+		return fmt.Errorf("the child ended with %s: %w", p.cmd.ProcessState, err)
+	}
+	return nil
+}
+
+// ServeChild makes this process the server that its environment describes, and
+// does not return then. TestMain calls it first.
+func ServeChild() {
+	text, ok := os.LookupEnv(childEnv)
+	if !ok {
+		return
+	}
+	if err := serveChild(text); err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func serveChild(text string) error {
+	var cfg childConfig
+	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends when the parent does
+		os.Exit(1)
+	}()
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	system, err := serve.New(serve.Config{
+		Settings: cfg.Settings, MoreComets: cfg.More,
+		Now: func() time.Time { return time.Now().Add(cfg.Skew) },
+	}, log)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- system.Run(ctx) }()
+	select {
+	case <-system.Ready():
+		if err := json.NewEncoder(os.Stdout).Encode(addrsOf(system.Addrs(), system.Token())); err != nil {
+			return err
+		}
+		err = <-done
+	case err = <-done:
+	}
+	return errors.Join(err, system.Close())
+}

@@ -1,0 +1,77 @@
+package serve
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gopush/internal/config"
+	"gopush/message"
+	"gopush/message/embedded"
+)
+
+// Config is what a System is made from: the settings, and what tests replace.
+type Config struct {
+	// Settings are those of the file and the flags; they must be valid.
+	Settings config.Serve
+	// MoreComets run beside Settings.Comet, each as a group of its own on the
+	// same ring. They join before anything is served.
+	MoreComets []config.Comet
+	// Now is the wall clock of ids and expiry; nil: time.Now.
+	Now func() time.Time
+	// OpenStore opens the store in a folder of the data folder; nil: the
+	// embedded one. The System closes it.
+	OpenStore func(dir string) (message.Store, error)
+}
+
+// prepare fills in the defaults and reports what cannot be.
+func (c *Config) prepare(log *slog.Logger) error {
+	if err := c.Settings.Validate(); err != nil {
+		return err
+	}
+	groups := map[string]bool{c.Settings.Comet.Group: true}
+	for i := range c.MoreComets {
+		one := c.Settings
+		one.Comet = c.MoreComets[i]
+		if err := one.Validate(); err != nil {
+			return err
+		}
+		if groups[one.Comet.Group] {
+			return fmt.Errorf("two comets are of the group %s; give each its own", one.Comet.Group)
+		}
+		groups[one.Comet.Group] = true
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.OpenStore == nil {
+		c.OpenStore = func(dir string) (message.Store, error) {
+			return embedded.Open(embedded.Config{Dir: dir}, log.With(slog.String("part", "store")), c.Now)
+		}
+	}
+	return nil
+}
+
+// The content of the data folder.
+const (
+	lockFile    = "lock"
+	storeFolder = "store"
+	coordFolder = "coord"
+	tokenFile   = "admin.token"
+)
+
+// empty reports whether the folder is missing or has nothing in it.
+func empty(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("data folder: %w", err)
+	}
+	return len(entries) == 0, nil
+}
+
+func (c *Config) path(name string) string { return filepath.Join(c.Settings.Data, name) }

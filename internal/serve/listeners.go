@@ -1,0 +1,93 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// Addrs are the addresses that a System listens on, host:port each, with the
+// real port where the settings have 0.
+type Addrs struct {
+	Public  string       `json:"public"`
+	Admin   string       `json:"admin"`
+	Ops     string       `json:"ops"`
+	Message string       `json:"message_rpc"`
+	Comets  []CometAddrs `json:"comets"`
+}
+
+// CometAddrs are those of one comet.
+type CometAddrs struct {
+	Group string `json:"group"`
+	HTTP  string `json:"http"` // websocket and SSE
+	TCP   string `json:"tcp"`
+	RPC   string `json:"rpc"`
+}
+
+// listeners are all that a System accepts from. Each is closed by whoever
+// serves it; close is for those that nobody served.
+type listeners struct {
+	public, admin, ops, message net.Listener
+	comets                      []cometListeners
+}
+
+type cometListeners struct{ http, tcp, rpc net.Listener }
+
+// listen opens them all, or none.
+func listen(cfg *Config) (*listeners, error) {
+	var ls listeners
+	var errs []error
+	open := func(setting, addr string) net.Listener {
+		l, err := net.Listen("tcp", addr)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			errs = append(errs, fmt.Errorf("%s: another process listens on %s already; stop it, or choose other ports, all at once with --ports-from", setting, addr))
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
+		}
+		return l
+	}
+	s := &cfg.Settings
+	ls.public = open("web.public", s.Web.Public)
+	ls.admin = open("web.admin", s.Web.Admin)
+	ls.ops = open("ops", s.Ops)
+	ls.message = open("message.rpc", s.Message.RPC)
+	for _, c := range cfg.comets() {
+		ls.comets = append(ls.comets, cometListeners{
+			http: open("comet.http", c.HTTP), tcp: open("comet.tcp", c.TCP), rpc: open("comet.rpc", c.RPC),
+		})
+	}
+	if len(errs) > 0 {
+		ls.close()
+		return nil, errors.Join(errs...)
+	}
+	return &ls, nil
+}
+
+// close may find listeners that are closed already; that is their owners' doing.
+func (ls *listeners) close() {
+	all := []net.Listener{ls.public, ls.admin, ls.ops, ls.message}
+	for _, c := range ls.comets {
+		all = append(all, c.http, c.tcp, c.rpc)
+	}
+	for _, l := range all {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+func (ls *listeners) addrs(cfg *Config) Addrs {
+	a := Addrs{
+		Public: ls.public.Addr().String(), Admin: ls.admin.Addr().String(),
+		Ops: ls.ops.Addr().String(), Message: ls.message.Addr().String(),
+	}
+	for i, c := range cfg.comets() {
+		l := ls.comets[i]
+		a.Comets = append(a.Comets, CometAddrs{
+			Group: c.Group, HTTP: l.http.Addr().String(), TCP: l.tcp.Addr().String(), RPC: l.rpc.Addr().String(),
+		})
+	}
+	return a
+}

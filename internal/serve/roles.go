@@ -1,0 +1,222 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"gopush/comet"
+	"gopush/internal/config"
+	"gopush/internal/coord"
+	"gopush/internal/daemon"
+	"gopush/internal/rpc"
+	"gopush/message"
+	"gopush/web"
+)
+
+// components are the roles in the order of their start: each finds those that it
+// calls.
+func (s *System) components() ([]daemon.Component, error) {
+	ops, err := daemon.NewOps(daemon.OpsConfig{}, s.metrics, s.health, s.part("ops"))
+	if err != nil {
+		return nil, err
+	}
+	all := []daemon.Component{{Name: "ops", Run: func(ctx context.Context, ready func()) error {
+		ready()
+		return ops.Run(ctx, s.listeners.ops)
+	}}, {Name: "message", Run: s.runMessage}}
+	for i, c := range s.cfg.comets() {
+		all = append(all, daemon.Component{Name: "comet " + c.Group, Run: func(ctx context.Context, ready func()) error {
+			return s.runComet(ctx, ready, c, s.listeners.comets[i])
+		}})
+	}
+	return append(all, daemon.Component{Name: "web", Run: s.runWeb}), nil
+}
+
+func (s *System) part(name string) *slog.Logger { return s.log.With(slog.String("part", name)) }
+
+// share is the part of the drain that each of the roles may use: they stop one
+// after the other.
+func (s *System) share() time.Duration {
+	return s.cfg.Settings.Drain / time.Duration(3+len(s.cfg.comets()))
+}
+
+// endpoint is the RPC server of one role.
+type endpoint struct {
+	server *grpc.Server
+	drain  chan struct{}
+	ended  chan struct{}
+	err    error // of serving; to be read after ended
+}
+
+// newEndpoint makes a server; register adds the service to it.
+func newEndpoint(log *slog.Logger, register func(grpc.ServiceRegistrar, rpc.Handlers)) *endpoint {
+	e := &endpoint{server: rpc.NewServer(rpc.ServerConfig{}, log), drain: make(chan struct{}), ended: make(chan struct{})}
+	register(e.server, rpc.Handlers{Drain: e.drain, Log: log})
+	return e
+}
+
+// start serves l, which the server closes, until stop. If that fails before,
+// failed is called.
+func (e *endpoint) start(l net.Listener, failed context.CancelFunc) {
+	go func() {
+		defer close(e.ended)
+		if err := e.server.Serve(l); err != nil {
+			e.err = fmt.Errorf("rpc server: %w", err)
+			failed()
+		}
+	}()
+}
+
+// stop lets clients finish their streams, for at most grace, and returns what
+// made serving fail, if anything did.
+func (e *endpoint) stop(grace time.Duration, log *slog.Logger) error {
+	close(e.drain)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := rpc.Shutdown(ctx, e.server); err != nil {
+		log.Debug("rpc server stopped late", slog.Any("error", err))
+	}
+	<-e.ended
+	return e.err
+}
+
+// runMessage is the message role: the RPC service over the store.
+func (s *System) runMessage(ctx context.Context, ready func()) error {
+	log := s.part("message")
+	svc, err := message.NewService(message.Config{}, s.store)
+	if err != nil {
+		return err
+	}
+	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterMessage(r, svc, h) })
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.start(s.listeners.message, cancel)
+	leave := s.coord.Register(s.addrs.Message)
+	ready()
+	<-ctx.Done()
+	leave()
+	return e.stop(s.share(), log)
+}
+
+// clients are what a role calls the others with.
+type clients struct {
+	messages *rpc.MessageClient
+	comets   *rpc.CometPool
+}
+
+func (s *System) clients(log *slog.Logger) (*clients, error) {
+	nodes := func() []string { return s.coord.View().Messages }
+	messages, err := rpc.NewMessageClient(rpc.MessageClientConfig{}, nodes, log)
+	if err != nil {
+		return nil, err
+	}
+	comets, err := rpc.NewCometPool(rpc.CometPoolConfig{}, log)
+	if err != nil {
+		return nil, errors.Join(err, messages.Close())
+	}
+	return &clients{messages, comets}, nil
+}
+
+func (c *clients) close() error { return errors.Join(c.comets.Close(), c.messages.Close()) }
+
+// runComet is one comet: its node, and the RPC service before it.
+func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, ls cometListeners) (err error) {
+	log := s.part("comet").With(slog.String("group", cfg.Group))
+	calls, err := s.clients(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, calls.close()) }()
+	node, err := comet.New(s.cometConfig(cfg, ls), comet.Deps{
+		Membership: s.coord, Directory: s.coord, Messages: calls.messages,
+		Peer:    func(addr string) comet.Peer { return calls.comets.At(addr) },
+		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"group": cfg.Group}, s.metrics),
+		Log:     log, Now: s.cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
+	ctx, cancel := context.WithCancel(ctx)
+	e.start(ls.rpc, cancel)
+	s.health.Add("comet "+cfg.Group, func() error { return s.serving(cfg.Group) })
+	// The node itself does not say when it serves, but the directory does.
+	var watcher sync.WaitGroup
+	watcher.Go(func() { s.announce(ctx, cfg.Group, ready) })
+	err = node.Run(ctx, comet.Listeners{HTTP: ls.http, TCP: ls.tcp})
+	cancel()
+	watcher.Wait()
+	return errors.Join(err, e.stop(s.share(), log))
+}
+
+func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
+	public := coord.Public{WS: c.AdvertiseHTTP, TCP: c.AdvertiseTCP}
+	if public.WS == "" {
+		public.WS = ls.http.Addr().String()
+	}
+	if public.TCP == "" {
+		public.TCP = ls.tcp.Addr().String()
+	}
+	return comet.Config{
+		Member:         coord.Member{Group: c.Group, Weight: c.Weight, RPC: ls.rpc.Addr().String(), Public: public},
+		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Heartbeat: c.Heartbeat, Origins: c.Origins,
+		Newest: s.cfg.Settings.Messages.Newest, Drain: s.share(),
+	}
+}
+
+// announce calls ready once the group serves.
+func (s *System) announce(ctx context.Context, group string, ready func()) {
+	for {
+		changed := s.coord.Changed()
+		if s.serving(group) == nil {
+			ready()
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *System) serving(group string) error {
+	if !s.coord.View().Groups[group].Serving {
+		return fmt.Errorf("the group %s has no primary", group)
+	}
+	return nil
+}
+
+// runWeb is the web role.
+func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
+	log := s.part("web")
+	calls, err := s.clients(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, calls.close()) }()
+	settings := &s.cfg.Settings
+	server, err := web.New(web.Config{
+		AdminToken: s.token, DevLoopback: settings.Dev,
+		MaxBody: int64(settings.Messages.MaxBytes), DefaultTTL: settings.Messages.DefaultTTL, NewestN: settings.Messages.Newest,
+		CORSOrigins: settings.Web.CORSOrigins, Drain: s.share(),
+	}, web.Deps{
+		Directory: s.coord, Messages: calls.messages,
+		Comet:   func(addr string) web.Comet { return calls.comets.At(addr) },
+		Metrics: s.metrics, Log: log, Now: s.cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	// The listeners are open already: who connects now is served in a moment.
+	ready()
+	return server.Run(ctx, s.listeners.public, s.listeners.admin)
+}

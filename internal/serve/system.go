@@ -1,0 +1,172 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"gopush/internal/config"
+	"gopush/internal/coord/local"
+	"gopush/internal/daemon"
+	"gopush/message"
+)
+
+// System is all roles in one process. New opens what it needs, Run serves once,
+// Close gives everything back.
+type System struct {
+	// immutable
+	cfg     Config
+	log     *slog.Logger
+	token   string
+	addrs   Addrs
+	ready   chan struct{}
+	health  *daemon.Readiness
+	metrics *prometheus.Registry
+
+	// opened by New, closed by Close
+	lock      *os.File
+	store     message.Store
+	coord     *local.Coordinator
+	listeners *listeners
+
+	ran      atomic.Bool
+	stopping atomic.Bool
+	stuck    atomic.Bool // something still runs, though Run has returned
+	running  sync.WaitGroup
+	shut     func() error // closes once
+}
+
+// New locks the data folder, opens the store and the coordination in it, makes
+// the admin token if there is none, and binds every address. The error says
+// what to do. On success the caller must Close.
+func New(cfg Config, log *slog.Logger) (*System, error) {
+	if err := cfg.prepare(log); err != nil {
+		return nil, err
+	}
+	s := &System{
+		cfg: cfg, log: log, ready: make(chan struct{}),
+		health: new(daemon.Readiness), metrics: prometheus.NewRegistry(),
+	}
+	s.shut = sync.OnceValue(s.release)
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// open takes what New promises, in the order in which mistakes are likely:
+// nothing durable is touched before the folder and the addresses are ours.
+func (s *System) open() (err error) {
+	cfg := &s.cfg
+	if s.lock, err = lockFolder(cfg.Settings.Data); err != nil {
+		return err
+	}
+	if s.listeners, err = listen(cfg); err != nil {
+		return err
+	}
+	s.addrs = s.listeners.addrs(cfg)
+	if !cfg.Settings.Dev {
+		if s.token, err = adminToken(cfg.path(tokenFile), s.log); err != nil {
+			return err
+		}
+	}
+	// Without a store there is no message, and only then may coordination begin
+	// from nothing. So it must come first: the store makes its folder.
+	fresh, err := empty(cfg.path(storeFolder))
+	if err != nil {
+		return err
+	}
+	coordination := local.Config{Dir: cfg.path(coordFolder), Fresh: fresh}
+	if s.coord, err = local.Open(coordination, s.log.With(slog.String("part", "coord")), cfg.Now); err != nil {
+		return err
+	}
+	if s.store, err = cfg.OpenStore(cfg.path(storeFolder)); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// comets are the settings of all comets.
+func (c *Config) comets() []config.Comet {
+	return append([]config.Comet{c.Settings.Comet}, c.MoreComets...)
+}
+
+// Addrs are the real addresses; they are known once New has returned.
+func (s *System) Addrs() Addrs { return s.addrs }
+
+// Token is the admin token; empty in development mode.
+func (s *System) Token() string { return s.token }
+
+// TokenFile is where the admin token lies.
+func (s *System) TokenFile() string { return s.cfg.path(tokenFile) }
+
+// Ready is closed when every role serves.
+func (s *System) Ready() <-chan struct{} { return s.ready }
+
+// Run serves until ctx ends, then drains: web first, so that no push is lost
+// between the roles, message last. It can be called once. The error is nil after
+// an orderly stop.
+func (s *System) Run(ctx context.Context) error {
+	if s.ran.Swap(true) {
+		return errors.New("a system runs only once")
+	}
+	s.running.Add(1)
+	defer s.running.Done()
+	components, err := s.components()
+	if err != nil {
+		return err
+	}
+	s.health.Add("process", s.life)
+	told := context.AfterFunc(ctx, func() { s.stopping.Store(true) })
+	defer told()
+	err = daemon.RunGroup(ctx, daemon.GroupConfig{
+		Grace: s.cfg.Settings.Drain,
+		Ready: func() { close(s.ready) },
+	}, s.log, components...)
+	s.stuck.Store(errors.Is(err, daemon.ErrGrace))
+	return err
+}
+
+// life says whether the process as a whole is up.
+func (s *System) life() error {
+	if s.stopping.Load() {
+		return errors.New("stopping")
+	}
+	select {
+	case <-s.ready:
+		return nil
+	default:
+		return errors.New("starting")
+	}
+}
+
+// Close gives back what New took, after Run has returned; it waits for that.
+func (s *System) Close() error { return s.shut() }
+
+func (s *System) release() error {
+	s.running.Wait()
+	var errs []error
+	if s.listeners != nil {
+		s.listeners.close()
+	}
+	if s.coord != nil {
+		errs = append(errs, s.coord.Close())
+	}
+	// A store must not be closed under those who use it; what it acknowledged is
+	// on disk, and the process is about to end.
+	if s.store != nil && !s.stuck.Load() {
+		errs = append(errs, s.store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close()) // last: the folder is free only now
+	}
+	return errors.Join(errs...)
+}
