@@ -162,6 +162,25 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 	}, true
 }
 
+// joinV1 is join for protocol v1, whose clients hear of both streams from now on.
+// What "now" is has to be settled before they are told that they are subscribed:
+// a node that has just started does not know yet where the public stream stands.
+// The reply is empty when the connection may stay.
+func (n *Node) joinV1(s *subscriber, key push.Key) (leave func(), reply string, ok bool) {
+	leave, ok = n.join(s, key, true)
+	if !ok {
+		n.met.refused("key full")
+		return nil, "", false
+	}
+	ctx, cancel := context.WithTimeout(n.life, n.cfg.AttemptTimeout)
+	defer cancel()
+	if _, err := s.public.settle(ctx, 0, false); err != nil {
+		leave()
+		return nil, wire.ReplyNode, false
+	}
+	return leave, "", true
+}
+
 // v1Refusal is the reply to a v1 subscription that cannot be served, or empty.
 func (n *Node) v1Refusal(ctx context.Context, sub wire.Subscribe) string {
 	if n.owns(sub.Key) != nil {

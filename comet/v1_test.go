@@ -281,3 +281,17 @@ func TestSSERefusals(t *testing.T) {
 		})
 	}
 }
+
+// A node that does not know yet where the public stream stands must not take a
+// client in "from now on" and then let it miss what was acknowledged meanwhile.
+func TestV1BeforeThePublicStreamIsKnown(t *testing.T) {
+	n, _, _ := testNode(t, nil)
+	n.public.forget()
+	conn := dial(t, n)
+	say(t, conn, resp("sub", "a", "30", "", "1"))
+	hear(t, conn, "+h\r\n")
+	id := mustPush(t, n, push.PublicKey, `1`) // acknowledged before the follower is there
+	go n.followPublic(n.life)
+	json := fmt.Sprintf(`{"msg":1,"mid":%d,"gid":1}`, id)
+	hear(t, conn, fmt.Sprintf("$%d\r\n%s\r\n", len(json), json))
+}

@@ -35,9 +35,9 @@ func (n *Node) serveTCP(conn net.Conn) {
 		f = formTCP
 	}
 	s := newSubscriber(n, conn, f, "tcp")
-	leave, ok := n.join(s, sub.Key, true)
+	leave, reply, ok := n.joinV1(s, sub.Key)
 	if !ok {
-		n.refuseTCP(conn, "")
+		n.refuseTCP(conn, reply)
 		return
 	}
 	s.begin(&event{kind: evRaw, raw: tcpHeartbeat})

@@ -66,10 +66,9 @@ func (n *Node) runV1(c *socket, sub wire.Subscribe) {
 		f = formWS
 	}
 	s := newSubscriber(n, c.NetConn(), f, "ws")
-	leave, ok := n.join(s, sub.Key, true)
+	leave, reply, ok := n.joinV1(s, sub.Key)
 	if !ok {
-		n.met.refused("key full")
-		n.refuseV1(c, "")
+		n.refuseV1(c, reply)
 		n.dismiss()
 		return
 	}

@@ -35,6 +35,7 @@ func readAll(body io.Reader, size, limit int64) ([]byte, error) {
 	}
 }
 
+// errTooLarge names the limit, so that the caller need not look it up.
 func errTooLarge(limit int64) error {
 	return push.E(push.KindTooLarge, "the body is longer than %d bytes", limit)
 }
@@ -88,6 +89,8 @@ func members(obj []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// skipSpace returns the index of the first byte from i on that is not white space
+// in JSON's sense; others, such as a no-break space, are part of no valid JSON.
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
 		i++

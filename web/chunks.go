@@ -19,6 +19,7 @@ type chunks struct {
 	sent    bool
 }
 
+// newChunks sends to w; timeout is what one piece may take.
 func newChunks(w http.ResponseWriter, timeout time.Duration) *chunks {
 	return &chunks{w: w, ctl: http.NewResponseController(w), timeout: timeout}
 }

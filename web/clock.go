@@ -36,6 +36,7 @@ type reading struct {
 	at time.Time
 }
 
+// newClock asks nothing yet: the first caller does.
 func newClock(dir coord.Directory, comet func(string) Comet, timeout time.Duration, now func() time.Time) *clock {
 	return &clock{dir: dir, comet: comet, timeout: timeout, now: now, last: make(map[string]reading)}
 }
@@ -99,6 +100,7 @@ func (c *clock) ask(ctx context.Context, g coord.Group) {
 	_, _, _ = c.asking.Do(g.Group, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
+		// The time of the question: the answer may be as old as that.
 		at := c.now()
 		id, err := c.comet(g.RPC).Time(ctx)
 		if err != nil {

@@ -120,6 +120,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// sizes checks what is counted. A body is read whole, so even the operator's
+// choice has an end.
 func (c *Config) sizes() error {
 	if c.MaxBody == 0 {
 		c.MaxBody = 64 << 10
@@ -138,6 +140,8 @@ func (c *Config) sizes() error {
 	return nil
 }
 
+// lives checks that protocol v1 can express the longest life, and that a message
+// without one of its own fits in.
 func (c *Config) lives() error {
 	switch {
 	case c.MaxTTL > longestTTL:
@@ -148,6 +152,8 @@ func (c *Config) lives() error {
 	return nil
 }
 
+// access checks who may come. An origin must be spelled as browsers send it, as
+// it is compared byte for byte. The token is in no error.
 func (c *Config) access() error {
 	var errs []error
 	if c.AdminToken == "" && !c.DevLoopback {
@@ -161,6 +167,7 @@ func (c *Config) access() error {
 	return errors.Join(errs...)
 }
 
+// validate fills in the clock; everything else must be given.
 func (d *Deps) validate() error {
 	if d.Now == nil {
 		d.Now = time.Now

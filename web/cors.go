@@ -17,6 +17,7 @@ func (s *Server) cors(next http.Handler) http.Handler {
 		origin := r.Header.Get("Origin")
 		if isV2(r) {
 			h := w.Header()
+			// Also without an Origin: a cache must not hand that reply to a page.
 			h.Add("Vary", "Origin")
 			if origin != "" && (anyOrigin || slices.Contains(s.cfg.CORSOrigins, origin)) {
 				h.Set("Access-Control-Allow-Origin", origin)

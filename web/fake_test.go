@@ -38,6 +38,7 @@ type cluster struct {
 	reads   int
 	// stopped makes the comets answer nothing until the context ends.
 	stopped bool
+	ignored int // how many pushes they got then
 }
 
 type history struct {
@@ -221,6 +222,7 @@ type node struct {
 func (n *node) Push(ctx context.Context, p push.Push, done func(push.Receipt, error)) {
 	n.mu.Lock()
 	if n.stopped {
+		n.ignored++
 		n.mu.Unlock()
 		context.AfterFunc(ctx, func() { done(push.Receipt{}, ctx.Err()) })
 		return

@@ -11,8 +11,10 @@ type gate struct {
 	empty chan struct{} // closed when shut and n is 0
 }
 
+// newGate is open.
 func newGate() *gate { return &gate{empty: make(chan struct{})} }
 
+// enter lets a request in, which must leave; it reports false once shut.
 func (g *gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -23,6 +25,7 @@ func (g *gate) enter() bool {
 	return true
 }
 
+// leave is the end of a request that was let in.
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -43,6 +43,8 @@ type madeContext struct {
 	at     time.Time
 }
 
+// get returns the newest context while it is young enough. Those that have ended
+// by themselves are let go on the way, so that a batch of hours keeps a few.
 func (s *sharedContext) get() context.Context {
 	now := time.Now()
 	if n := len(s.made); n > 0 && now.Sub(s.made[n-1].at) < contextStep {
@@ -57,6 +59,7 @@ func (s *sharedContext) get() context.Context {
 	return ctx
 }
 
+// close ends them all, and the tries under them.
 func (s *sharedContext) close() {
 	for _, m := range s.made {
 		m.cancel()

@@ -42,6 +42,9 @@ type lineReader struct {
 	ended     chan struct{} // closed when run has read its last
 }
 
+// newLineReader reads nothing before run. Its end does not depend on the
+// request's context, which net/http ends when the client has sent everything and
+// gone: what was read until then still counts.
 func newLineReader(s *Server, w http.ResponseWriter, r *http.Request) *lineReader {
 	l := &lineReader{
 		s: s, body: r.Body, requestID: w.Header().Get(requestIDHeader),
@@ -52,6 +55,7 @@ func newLineReader(s *Server, w http.ResponseWriter, r *http.Request) *lineReade
 	return l
 }
 
+// stopped says that no more lines are wanted.
 func (l *lineReader) stopped() bool { return l.stopping.Err() != nil }
 
 // stop makes run end soon. What it has read is still delivered, with the reason.
@@ -82,6 +86,9 @@ func (l *lineReader) Read(p []byte) (int, error) {
 	return l.body.Read(p)
 }
 
+// run reads line by line into one buffer. The buffer's size is the bound of a
+// line: what does not fit cannot be skipped without reading it all, so it ends
+// the batch.
 func (l *lineReader) run() {
 	defer close(l.lines)
 	defer close(l.ended)

@@ -22,6 +22,8 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	// What outlives the drain is told so by its request's context.
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	// Two servers, so that a flood of one listener's connections does not count
+	// against the other's.
 	servers := []*http.Server{s.httpServer(base, s.public), s.httpServer(base, s.admin)}
 	var wg sync.WaitGroup
 	failed := make(chan error, len(servers))
@@ -38,6 +40,7 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	case err = <-failed:
 	}
 	err = errors.Join(err, s.stop(base, servers))
+	// Close ends connections, not handlers: those see the end of their context.
 	cut()
 	s.gate.close()
 	wg.Wait()

@@ -26,6 +26,7 @@ type recorder struct {
 // Unwrap lets http.ResponseController reach the connection.
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
+// WriteHeader keeps the first final status; a 100 Continue is none.
 func (rec *recorder) WriteHeader(status int) {
 	if rec.status == 0 && status >= http.StatusOK {
 		rec.status = status
@@ -33,6 +34,7 @@ func (rec *recorder) WriteHeader(status int) {
 	rec.ResponseWriter.WriteHeader(status)
 }
 
+// Write counts what net/http took, which the client may not have got.
 func (rec *recorder) Write(p []byte) (int, error) {
 	if rec.status == 0 {
 		rec.status = http.StatusOK
@@ -126,6 +128,7 @@ func visible(s string) bool {
 	return true
 }
 
+// errStopping is a 503: what it answers was not begun.
 func errStopping() error {
 	return push.E(push.KindMoving, "this web node is stopping; ask another one")
 }

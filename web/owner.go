@@ -19,6 +19,8 @@ func (s *Server) owner(key push.Key) (coord.Group, Comet, error) {
 	return g, s.deps.Comet(g.RPC), nil
 }
 
+// errNoNode covers an empty ring and a group between two primaries alike: to a
+// pusher both mean to wait.
 func errNoNode() error {
 	return push.E(push.KindNoNode, "no node serves the key right now; try again")
 }
@@ -29,6 +31,7 @@ func errNoNode() error {
 func (s *Server) onOwner(ctx context.Context, key push.Key, repeatable bool, call func(coord.Group, Comet) error) error {
 	var pause backoff
 	for {
+		// A fresh view each time: the refusal may come from an owner of the past.
 		g, c, err := s.owner(key)
 		if err == nil {
 			err = call(g, c)
@@ -85,6 +88,7 @@ const (
 // together do not come back together.
 type backoff struct{ tries int }
 
+// next gives at least half of the full pause, and never less than err asks for.
 func (b *backoff) next(err error) time.Duration {
 	d := min(firstPause<<min(b.tries, 8), maxPause)
 	b.tries++

@@ -55,6 +55,8 @@ type result struct {
 	err     error
 }
 
+// newPipeline sends under ctx, which should outlive the request: a push that was
+// sent is better answered than abandoned.
 func newPipeline(ctx context.Context, s *Server) *pipeline {
 	p := &pipeline{s: s, results: make(chan result, window), lanes: make(map[push.Key]*lane), timer: time.NewTimer(time.Hour)}
 	p.ctx, p.cancel = context.WithCancel(ctx)
@@ -70,6 +72,7 @@ func (p *pipeline) close() {
 	p.shared.close()
 }
 
+// empty says that everything was handed back.
 func (p *pipeline) empty() bool { return len(p.order) == 0 }
 
 // full says that next must give something back before add may be called.
@@ -90,6 +93,7 @@ func (p *pipeline) add(m push.Push) {
 // addError takes what is no push: its place in the order is kept.
 func (p *pipeline) addError(err error) { p.append(&item{done: true, err: err}) }
 
+// append gives it its place in the order of the answers.
 func (p *pipeline) append(it *item) *item {
 	it.seq = p.seq
 	p.seq++
@@ -153,6 +157,7 @@ func (p *pipeline) send(l *lane, it *item) {
 		p.judge(l, it, push.Receipt{}, err)
 		return
 	}
+	// Only first tries share a context; a later one has less time left.
 	ctx := p.shared.get()
 	if it.tried {
 		ctx, it.cancel = context.WithDeadline(p.ctx, it.deadline)
@@ -162,6 +167,8 @@ func (p *pipeline) send(l *lane, it *item) {
 	c.Push(ctx, it.push, func(r push.Receipt, err error) { p.results <- result{it, l, r, err} })
 }
 
+// settle takes the answer to a try. It must be called by the pipeline's own
+// goroutine, for every result.
 func (p *pipeline) settle(r result) {
 	r.lane.flying--
 	if r.it.cancel != nil {
@@ -182,6 +189,8 @@ func (p *pipeline) judge(l *lane, it *item, receipt push.Receipt, err error) {
 		l.pause = backoff{}
 	}
 	it.receipt, it.err = receipt, err
+	// After its deadline a line keeps its refusal, which says that nothing
+	// happened.
 	if err != nil && again(err, it.push.IdempotencyKey != "") && time.Now().Before(it.deadline) {
 		l.refused = append(l.refused, it)
 		l.stopped = true
@@ -190,6 +199,8 @@ func (p *pipeline) judge(l *lane, it *item, receipt push.Receipt, err error) {
 	p.finish(it, err)
 }
 
+// finish makes it ready for next. Its metrics are counted here, so that a line
+// that was tried five times is one push.
 func (p *pipeline) finish(it *item, err error) {
 	it.err, it.done = err, true
 	p.s.metrics.push(err)
@@ -222,6 +233,9 @@ func (p *pipeline) park(l *lane) {
 	p.rearm()
 }
 
+// rearm sets the one timer to the lane that is due first. There are as many
+// parked lanes as keys that are refused right now: few, or the node is lost and
+// the scan is the least of the troubles.
 func (p *pipeline) rearm() {
 	if len(p.parked) == 0 {
 		p.timer.Stop()

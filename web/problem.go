@@ -103,6 +103,8 @@ func detailOf(err error) string {
 	return "this is a fault of the server; its log has the cause under the request id"
 }
 
+// writeProblem answers with err. Headers that a class of errors needs are set
+// here, so that no handler forgets one.
 func writeProblem(w http.ResponseWriter, err error) {
 	note(w, err)
 	h := w.Header()
@@ -126,10 +128,12 @@ func reply(w http.ResponseWriter, status int, contentType string, body []byte) {
 	_, _ = w.Write(body) // a client that has gone is no error of ours
 }
 
+// errNotFound is for paths; a message that is not there has its own sentence.
 func errNotFound() error {
 	return push.E(push.KindNotFound, "nothing lives at this path; docs/http-api.md lists what does")
 }
 
+// errMethod goes with an Allow header.
 func errMethod(method string) error {
 	return push.E(kindMethod, "the path does not know %s; the Allow header names what it knows", method)
 }

@@ -48,6 +48,7 @@ func await(ctx context.Context, c Comet, p push.Push) (push.Receipt, error) {
 // is allocated for bytes that were only announced beyond that.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > s.cfg.MaxBody {
+		// The body is not read, so the connection cannot be used again.
 		w.Header().Set("Connection", "close")
 		return nil, errTooLarge(s.cfg.MaxBody)
 	}

@@ -19,6 +19,8 @@ type asks struct {
 	key, data, ttl, expires, transient, idempotency []byte
 }
 
+// parseAsks looks at the top level of the body alone: whatever data holds, it
+// costs one pass for validity and one for its end.
 func parseAsks(body []byte) (asks, error) {
 	var a asks
 	if !isJSON(body) {
@@ -82,6 +84,7 @@ func (s *Server) parseBroadcast(body []byte) (push.Push, error) {
 	return s.buildPush(push.PublicKey, a)
 }
 
+// buildPush puts a push together once its stream is known.
 func (s *Server) buildPush(key push.Key, a asks) (push.Push, error) {
 	p := push.Push{Key: key, Body: a.data}
 	if err := s.setLife(&p, a); err != nil {
@@ -142,6 +145,7 @@ func (s *Server) setLife(p *push.Push, a asks) error {
 	return err
 }
 
+// fromTTL gives the end of a life of raw seconds, in milliseconds since 1970.
 func (s *Server) fromTTL(now time.Time, raw []byte) (int64, error) {
 	n, err := strconv.ParseUint(string(raw), 10, 32)
 	if err != nil || n == 0 {
@@ -154,6 +158,8 @@ func (s *Server) fromTTL(now time.Time, raw []byte) (int64, error) {
 	return now.UnixMilli() + life.Milliseconds(), nil
 }
 
+// fromExpiry checks the end of a life. One that has passed is refused, as a
+// message that nobody can ever get is a mistake, such as seconds for milliseconds.
 func (s *Server) fromExpiry(now time.Time, raw []byte) (int64, error) {
 	ms, err := strconv.ParseInt(string(raw), 10, 64)
 	switch {
@@ -171,6 +177,8 @@ func (s *Server) fromExpiry(now time.Time, raw []byte) (int64, error) {
 // once.
 type query struct{ url.Values }
 
+// parseQuery is stricter than net/url's Query, which drops what it cannot read: a
+// cursor that is dropped would read everything again.
 func parseQuery(raw string) (query, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -184,6 +192,7 @@ func parseQuery(raw string) (query, error) {
 	return query{values}, nil
 }
 
+// key reads the subscription key.
 func (q query) key() (push.Key, error) { return push.ParseKey(q.Get("key")) }
 
 // cursor reads an id; a missing one is 0, the beginning.

@@ -13,6 +13,8 @@ type route struct {
 	serve           http.HandlerFunc
 }
 
+// publicRoutes is the public API; docs/openapi.yaml has the same list, and a test
+// holds them together.
 func (s *Server) publicRoutes() []route {
 	return []route{
 		{http.MethodGet, "/1/server/get", s.v1ServerGet(v1Versioned)},
@@ -28,14 +30,15 @@ func (s *Server) publicRoutes() []route {
 	}
 }
 
+// adminRoutes is the admin API. No GET of it has an effect.
 func (s *Server) adminRoutes() []route {
 	return []route{
 		{http.MethodPost, "/1/admin/push/private", s.v1Push(false)},
-		{http.MethodPost, "/1/admin/push", s.v1Push(false)},
+		{http.MethodPost, "/admin/push", s.v1Push(false)},
 		{http.MethodPost, "/1/admin/push/public", s.v1Push(true)},
 		{http.MethodPost, "/1/admin/push/mprivate", s.v1PushMany},
 		{http.MethodPost, "/1/admin/msg/del", s.v1Delete},
-		{http.MethodPost, "/1/admin/msg/clean", s.v1Delete},
+		{http.MethodPost, "/admin/msg/clean", s.v1Delete},
 		{http.MethodPost, "/v2/messages", v2(s.postMessage)},
 		{http.MethodPost, "/v2/messages/batch", v2(s.postBatch)},
 		{http.MethodPost, "/v2/broadcast", v2(s.postBroadcast)},
@@ -79,6 +82,8 @@ func mount(routes []route) http.Handler {
 	})
 }
 
+// isClean reports whether a path stays as it is when its empty and dot segments
+// are resolved. Escaped ones (%2E, %2F) are part of a segment and stay.
 func isClean(path string) bool {
 	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") &&
 		!strings.Contains(path+"/", "/./") && !strings.Contains(path+"/", "/../")
@@ -87,6 +92,7 @@ func isClean(path string) bool {
 // isV2 tells the two protocols apart: everything outside /v2/ answers as v1.
 func isV2(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/") }
 
+// notFound answers in the terms of the protocol that was meant.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	if isV2(r) {
 		writeProblem(w, errNotFound())
@@ -98,6 +104,8 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 // methods serves one path: a handler for each method.
 type methods map[string]http.HandlerFunc
 
+// ServeHTTP answers other methods in the terms of the protocol: v1 knows its one
+// method and a line of text, v2 also HEAD, OPTIONS and a problem.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if serve, ok := m[r.Method]; ok {
 		serve(w, r)

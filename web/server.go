@@ -39,6 +39,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.metrics = m
+	// Order matters: what is refused is observed too, and nothing of the admin
+	// API is looked at before its guard.
 	s.public = s.observe("public", s.cors(mount(s.publicRoutes())))
 	s.admin = s.observe("admin", s.guard(mount(s.adminRoutes())))
 	return s, nil

@@ -44,6 +44,7 @@ type refusal struct {
 	err error
 }
 
+// refuse makes a refusal with its sentence for Gopush-Error.
 func refuse(ret int, format string, args ...any) *refusal {
 	return &refusal{ret: ret, err: push.E(push.KindBadRequest, format, args...)}
 }
@@ -61,7 +62,7 @@ func refusalOf(err error) *refusal {
 	return &refusal{ret: ret, err: err}
 }
 
-// callback reads the name of the JSONP function; empty: plain JSON.
+// callbackName reads the name of the JSONP function; empty: plain JSON.
 func (f v1Form) callbackName(q url.Values) (string, *refusal) {
 	name := q.Get(f.callback)
 	if name != "" && !isCallback(name) {
@@ -151,7 +152,7 @@ func headerText(s string) string {
 	}, s)
 }
 
-// v1Serve adapts a public handler of protocol v1: answer returns the JSON of
+// serve adapts a public handler of protocol v1: answer returns the JSON of
 // the reply's data.
 func (f v1Form) serve(answer func(r *http.Request, q url.Values) (string, *refusal)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

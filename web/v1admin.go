@@ -69,6 +69,8 @@ func (s *Server) v1Push(public bool) http.HandlerFunc {
 	}
 }
 
+// v1PushOne checks in the order of the original: expire, key, body. So a request
+// with several faults gets the same ret as ever.
 func (s *Server) v1PushOne(w http.ResponseWriter, r *http.Request, public bool) (push.Receipt, *refusal) {
 	q := r.URL.Query()
 	l, no := s.v1Life(q)
@@ -167,6 +169,7 @@ func parseMany(body []byte) (message string, keys []string, no *refusal) {
 // order. Unless every key has a node nothing is pushed.
 func (s *Server) pushMany(ctx context.Context, keys []string, p push.Push) (failed []string, no *refusal) {
 	if !isJSON(p.Body) {
+		// To protocol v1 this is a failure of each key, not of the request.
 		return keys, nil
 	}
 	valid := keys[:0:0]
@@ -175,6 +178,7 @@ func (s *Server) pushMany(ctx context.Context, keys []string, p push.Push) (fail
 			valid = append(valid, key)
 		}
 	}
+	// One key without a node fails them all, before anything is pushed.
 	if err := s.awaitOwners(ctx, valid); err != nil {
 		return nil, refusalOf(err)
 	}

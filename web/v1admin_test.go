@@ -20,7 +20,7 @@ func TestV1Push(t *testing.T) {
 		stored                       []string
 	}{
 		{"private: one JSON value of any kind", private, `{"test":1}`, `{"ret":0}`, []string{`{"test":1}`}},
-		{"alias /admin/push", "/1/admin/push?key=K&expire=600", `[1]`, `{"ret":0}`, []string{`[1]`}},
+		{"alias /admin/push", "/admin/push?key=K&expire=600", `[1]`, `{"ret":0}`, []string{`[1]`}},
 		{"a bare number", private, `12345678901234567890.5e999`, `{"ret":0}`, []string{`12345678901234567890.5e999`}},
 		{"null", private, `null`, `{"ret":0}`, []string{`null`}},
 		{"whitespace is kept", private, " {\"a\" :1}\n", `{"ret":0}`, []string{" {\"a\" :1}\n"}},
@@ -244,7 +244,7 @@ func TestV1PushWithoutNode(t *testing.T) {
 func TestV1Delete(t *testing.T) {
 	tests := []struct{ contract, target, body, contentType, want string }{
 		{"form body key=K", "/1/admin/msg/del", "key=K", "application/x-www-form-urlencoded", `{"ret":0}`},
-		{"alias /admin/msg/clean", "/1/admin/msg/clean", "key=K", "application/x-www-form-urlencoded", `{"ret":0}`},
+		{"alias /admin/msg/clean", "/admin/msg/clean", "key=K", "application/x-www-form-urlencoded", `{"ret":0}`},
 		{"whatever the Content-Type says", "/1/admin/msg/del", "key=K", "application/json", `{"ret":0}`},
 		{"also when there was none", "/1/admin/msg/del", "key=other", "", `{"ret":0}`},
 		{"never the query string", "/1/admin/msg/del?key=K", "", "", `{"ret":65534}`},
@@ -273,7 +273,7 @@ func TestV1Delete(t *testing.T) {
 // TestV1AdminMethods: POST only.
 func TestV1AdminMethods(t *testing.T) {
 	h := newHarness(t, newCluster(t, "node1"))
-	for _, path := range []string{"/1/admin/push/private", "/1/admin/push", "/1/admin/push/mprivate", "/1/admin/push/public", "/1/admin/msg/del", "/1/admin/msg/clean"} {
+	for _, path := range []string{"/1/admin/push/private", "/admin/push", "/1/admin/push/mprivate", "/1/admin/push/public", "/1/admin/msg/del", "/admin/msg/clean"} {
 		for _, method := range []string{"GET", "PUT", "OPTIONS"} {
 			if a := h.call(t, method, path, ""); a.status != 405 || a.body != "Method Not Allowed\n" || a.header.Get("Allow") != "POST" {
 				t.Errorf("%s %s: %d %q", method, path, a.status, a.body)

@@ -55,6 +55,8 @@ type fetchAsk struct {
 	publicAfter push.ID
 }
 
+// fetchOf reads the parameters. An empty public cursor counts as none, as old
+// clients send one that they do not have.
 func (f v1Form) fetchOf(q url.Values) (ask fetchAsk, no *refusal) {
 	if ask.key, no = f.keyOf(q); no != nil {
 		return ask, no
@@ -69,6 +71,8 @@ func (f v1Form) fetchOf(q url.Values) (ask fetchAsk, no *refusal) {
 	return ask, no
 }
 
+// v1Cursor reads a mid. That a negative one is an internal error is how protocol
+// v1 has it.
 func v1Cursor(q url.Values, name string) (push.ID, *refusal) {
 	n, err := strconv.ParseInt(q.Get(name), 10, 64)
 	switch {
@@ -80,6 +84,8 @@ func v1Cursor(q url.Values, name string) (push.ID, *refusal) {
 	return push.ID(n), nil
 }
 
+// fetchAll writes the private messages, then the public ones if they were asked
+// for: the order of msgs and pmsgs in the reply.
 func (s *Server) fetchAll(ctx context.Context, ask fetchAsk, out *fetch) error {
 	if err := s.fetchStream(ctx, ask.key, ask.after, out); err != nil {
 		return err
@@ -113,6 +119,8 @@ func (s *Server) fetchStream(ctx context.Context, key push.Key, after push.ID, o
 		if !page.More {
 			return nil
 		}
+		// Never true of a sound message node; an endless reply would be worse
+		// than a failed one.
 		if page.Next <= span.After {
 			return push.E(push.KindInternal, "a page of messages does not move its cursor")
 		}
@@ -128,12 +136,15 @@ func (s *Server) fetchStream(ctx context.Context, key push.Key, after push.ID, o
 	}
 }
 
+// readPage gives each page its own time: a long reply may take as long as its
+// reader needs.
 func (s *Server) readPage(ctx context.Context, key push.Key, span push.Span) (push.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout)
 	defer cancel()
 	return s.deps.Messages.Read(ctx, key, span)
 }
 
+// newest asks for the id at which a long fetch may end.
 func (s *Server) newest(ctx context.Context, key push.Key) (push.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout)
 	defer cancel()
@@ -156,6 +167,7 @@ type fetch struct {
 	turned   bool // pmsgs has begun
 }
 
+// add appends one message, and sends what has gathered once it is a chunk.
 func (f *fetch) add(m *push.Message) error {
 	f.open()
 	n := &f.private
@@ -200,6 +212,7 @@ func (f *fetch) turn() {
 	}
 }
 
+// finish ends the reply. Only here does it become whole JSON.
 func (f *fetch) finish() error {
 	if f.opened {
 		// Replies without a version always have both lists.

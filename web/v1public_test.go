@@ -18,20 +18,45 @@ const (
 	jsType   = "application/javascript;charset=utf-8"
 )
 
-// TestV1Public quotes the table of the public API, case by case.
-func TestV1Public(t *testing.T) {
+// v1Case is one row of the contract, and what is asked to see it.
+type v1Case struct{ contract, target, want, contentType string }
+
+// What K and the public stream hold, in the forms of protocol v1.
+const (
+	v1Msg   = `{"msg":{"test":1},"mid":17953750178989536,"gid":0}`
+	v1PMsg  = `{"msg":{"all":"\u003cb\u003e"},"mid":17953750178989552,"gid":1}`
+	v1Text  = `"{\"msg\":\"{\\\"test\\\":1}\",\"mid\":17953750178989536,\"gid\":0}"`
+	v1PText = `"{\"msg\":\"{\\\"all\\\":\\\"\\u003cb\\u003e\\\"}\",\"mid\":17953750178989552,\"gid\":1}"`
+	long64  = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+// checkV1 asks each case of a cluster in which K has one message, and so has the
+// public stream.
+func checkV1(t *testing.T, tests []v1Case) {
+	t.Helper()
 	c := newCluster(t, "node1")
 	c.put("K", `{"test":1}`)
 	c.put(push.PublicKey, `{"all":"<b>"}`)
 	h := newHarness(t, c)
-	const (
-		msg   = `{"msg":{"test":1},"mid":17953750178989536,"gid":0}`
-		pmsg  = `{"msg":{"all":"\u003cb\u003e"},"mid":17953750178989552,"gid":1}`
-		plain = `"{\"msg\":\"{\\\"test\\\":1}\",\"mid\":17953750178989536,\"gid\":0}"`
-		ppub  = `"{\"msg\":\"{\\\"all\\\":\\\"\\u003cb\\u003e\\\"}\",\"mid\":17953750178989552,\"gid\":1}"`
-		long  = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" // 64
-	)
-	tests := []struct{ contract, target, want, contentType string }{
+	for _, tt := range tests {
+		t.Run(tt.contract, func(t *testing.T) {
+			a := h.get(t, tt.target)
+			if a.status != http.StatusOK || a.body != tt.want || a.header.Get("Content-Type") != tt.contentType {
+				t.Errorf("GET %s\n got %d %s %s\nwant 200 %s %s", tt.target, a.status, a.header.Get("Content-Type"), a.body, tt.contentType, tt.want)
+			}
+			if a.header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Error("X-Content-Type-Options is not nosniff")
+			}
+			if ok := strings.Contains(a.body, `"ret":0`); ok == (a.header.Get("Gopush-Error") != "") {
+				t.Errorf("Gopush-Error is %q with %s", a.header.Get("Gopush-Error"), a.body)
+			}
+		})
+	}
+}
+
+// TestV1ServerGet quotes the rows of /1/, /2/ and plain server/get.
+func TestV1ServerGet(t *testing.T) {
+	checkV1(t, []v1Case{
 		{"/1/server/get, p=1 websocket", "/1/server/get?k=K&p=1", `{"data":{"server":"node1:6968"},"ret":0}`, jsonType},
 		{"p=2 TCP", "/1/server/get?k=K&p=2", `{"data":{"server":"node1:6969"},"ret":0}`, jsonType},
 		{"/2/server/get is a list", "/2/server/get?k=K&p=1", `{"data":{"server":["node1:6968"]},"ret":0}`, jsonType},
@@ -47,10 +72,15 @@ func TestV1Public(t *testing.T) {
 		{"key of 256 bytes", "/1/server/get?p=1&k=" + strings.Repeat("a", 256), `{"ret":65534}`, jsonType},
 		{"key of 255 bytes", "/1/server/get?p=1&k=" + strings.Repeat("a", 255), `{"data":{"server":"node1:6968"},"ret":0}`, jsonType},
 		{"key that is not UTF-8", "/1/server/get?p=1&k=%ff", `{"ret":65534}`, jsonType},
+	})
+}
 
-		{"/1/msg/get ascending, exclusive", "/1/msg/get?k=K&m=0", `{"data":{"msgs":[` + msg + `]},"ret":0}`, jsonType},
+// TestV1MsgGet quotes the rows of /1/msg/get.
+func TestV1MsgGet(t *testing.T) {
+	checkV1(t, []v1Case{
+		{"/1/msg/get ascending, exclusive", "/1/msg/get?k=K&m=0", `{"data":{"msgs":[` + v1Msg + `]},"ret":0}`, jsonType},
 		{"m is exclusive; none", "/1/msg/get?k=K&m=17953750178989536", `{"ret":0}`, jsonType},
-		{"one below", "/1/msg/get?k=K&m=17953750178989535", `{"data":{"msgs":[` + msg + `]},"ret":0}`, jsonType},
+		{"one below", "/1/msg/get?k=K&m=17953750178989535", `{"data":{"msgs":[` + v1Msg + `]},"ret":0}`, jsonType},
 		{"key without messages", "/1/msg/get?k=other&m=0", `{"ret":0}`, jsonType},
 		{"m missing", "/1/msg/get?k=K", `{"ret":65534}`, jsonType},
 		{"m not an integer", "/1/msg/get?k=K&m=1.5", `{"ret":65534}`, jsonType},
@@ -59,50 +89,51 @@ func TestV1Public(t *testing.T) {
 		{"m negative", "/1/msg/get?k=K&m=-1", `{"ret":65535}`, jsonType},
 		{"k missing", "/1/msg/get?m=0", `{"ret":65534}`, jsonType},
 		{"k invalid", "/1/msg/get?k=%7f&m=0", `{"ret":65534}`, jsonType},
-		{"public cursor pm", "/1/msg/get?k=K&m=0&pm=0", `{"data":{"msgs":[` + msg + `],"pmsgs":[` + pmsg + `]},"ret":0}`, jsonType},
-		{"public ones only", "/1/msg/get?k=other&m=0&pm=0", `{"data":{"msgs":[],"pmsgs":[` + pmsg + `]},"ret":0}`, jsonType},
-		{"private ones only", "/1/msg/get?k=K&m=0&pm=17953750178989552", `{"data":{"msgs":[` + msg + `],"pmsgs":[]},"ret":0}`, jsonType},
+		{"public cursor pm", "/1/msg/get?k=K&m=0&pm=0", `{"data":{"msgs":[` + v1Msg + `],"pmsgs":[` + v1PMsg + `]},"ret":0}`, jsonType},
+		{"public ones only", "/1/msg/get?k=other&m=0&pm=0", `{"data":{"msgs":[],"pmsgs":[` + v1PMsg + `]},"ret":0}`, jsonType},
+		{"private ones only", "/1/msg/get?k=K&m=0&pm=17953750178989552", `{"data":{"msgs":[` + v1Msg + `],"pmsgs":[]},"ret":0}`, jsonType},
 		{"neither", "/1/msg/get?k=other&m=0&pm=17953750178989552", `{"ret":0}`, jsonType},
 		{"pm not an integer", "/1/msg/get?k=K&m=0&pm=x", `{"ret":65534}`, jsonType},
 		{"pm negative", "/1/msg/get?k=K&m=0&pm=-16", `{"ret":65535}`, jsonType},
+	})
+}
 
-		{"/msg/get: strings, pmsgs always", "/msg/get?key=K&mid=0", `{"data":{"msgs":[` + plain + `],"pmsgs":[]},"msg":"ok","ret":0}`, jsonType},
+// TestV1PlainMsgGet quotes the rows of /msg/get.
+func TestV1PlainMsgGet(t *testing.T) {
+	checkV1(t, []v1Case{
+		{"/msg/get: strings, pmsgs always", "/msg/get?key=K&mid=0", `{"data":{"msgs":[` + v1Text + `],"pmsgs":[]},"msg":"ok","ret":0}`, jsonType},
 		{"/msg/get: none", "/msg/get?key=K&mid=17953750178989536", `{"msg":"ok","ret":0}`, jsonType},
-		{"/msg/get: pmid", "/msg/get?key=K&mid=0&pmid=0", `{"data":{"msgs":[` + plain + `],"pmsgs":[` + ppub + `]},"msg":"ok","ret":0}`, jsonType},
-		{"/msg/get: an empty pmid is none", "/msg/get?key=K&mid=0&pmid=", `{"data":{"msgs":[` + plain + `],"pmsgs":[]},"msg":"ok","ret":0}`, jsonType},
+		{"/msg/get: pmid", "/msg/get?key=K&mid=0&pmid=0", `{"data":{"msgs":[` + v1Text + `],"pmsgs":[` + v1PText + `]},"msg":"ok","ret":0}`, jsonType},
+		{"/msg/get: an empty pmid is none", "/msg/get?key=K&mid=0&pmid=", `{"data":{"msgs":[` + v1Text + `],"pmsgs":[]},"msg":"ok","ret":0}`, jsonType},
 		{"/msg/get: mid missing", "/msg/get?key=K", `{"msg":"ok","ret":65534}`, jsonType},
 		{"/msg/get: mid negative", "/msg/get?key=K&mid=-5", `{"msg":"ok","ret":65535}`, jsonType},
+	})
+}
 
+// TestV1TimeGet quotes the rows of time/get.
+func TestV1TimeGet(t *testing.T) {
+	checkV1(t, []v1Case{
 		{"/1/time/get", "/1/time/get", `{"data":{"timeid":17953750178989552},"ret":0}`, jsonType},
 		{"/time/get", "/time/get", `{"data":{"timeid":17953750178989552},"msg":"ok","ret":0}`, jsonType},
+	})
+}
 
+// TestV1Callback quotes what is said of JSONP.
+func TestV1Callback(t *testing.T) {
+	checkV1(t, []v1Case{
 		{"JSONP, no semicolon", "/1/server/get?k=K&p=1&cb=f", `f({"data":{"server":"node1:6968"},"ret":0})`, jsType},
 		{"JSONP of an error", "/1/server/get?k=K&cb=f", `f({"ret":65534})`, jsType},
-		{"JSONP of messages", "/1/msg/get?k=K&m=0&cb=a.b$c_1", `a.b$c_1({"data":{"msgs":[` + msg + `]},"ret":0})`, jsType},
+		{"JSONP of messages", "/1/msg/get?k=K&m=0&cb=a.b$c_1", `a.b$c_1({"data":{"msgs":[` + v1Msg + `]},"ret":0})`, jsType},
 		{"JSONP of no messages", "/1/msg/get?k=K&m=99999999999999999&cb=f", `f({"ret":0})`, jsType},
 		{"JSONP, time", "/1/time/get?cb=f", `f({"data":{"timeid":17953750178989552},"ret":0})`, jsType},
 		{"callback without version", "/time/get?callback=f", `f({"data":{"timeid":17953750178989552},"msg":"ok","ret":0})`, jsType},
-		{"callback: /msg/get", "/msg/get?key=K&mid=0&callback=f", `f({"data":{"msgs":[` + plain + `],"pmsgs":[]},"msg":"ok","ret":0})`, jsType},
-		{"callback of 64 characters", "/1/time/get?cb=" + long, long + `({"data":{"timeid":17953750178989552},"ret":0})`, jsType},
-		{"callback of 65 characters", "/1/time/get?cb=b" + long, `{"ret":65534}`, jsonType},
+		{"callback: /msg/get", "/msg/get?key=K&mid=0&callback=f", `f({"data":{"msgs":[` + v1Text + `],"pmsgs":[]},"msg":"ok","ret":0})`, jsType},
+		{"callback of 64 characters", "/1/time/get?cb=" + long64, long64 + `({"data":{"timeid":17953750178989552},"ret":0})`, jsType},
+		{"callback of 65 characters", "/1/time/get?cb=b" + long64, `{"ret":65534}`, jsonType},
 		{"callback with a script", "/1/time/get?cb=alert(1)//", `{"ret":65534}`, jsonType},
 		{"callback that begins with a digit", "/1/msg/get?k=K&m=0&cb=1a", `{"ret":65534}`, jsonType},
 		{"callback that begins with a point", "/server/get?key=K&proto=1&callback=.a", `{"msg":"ok","ret":65534}`, jsonType},
-	}
-	for _, tt := range tests {
-		t.Run(tt.contract, func(t *testing.T) {
-			a := h.get(t, tt.target)
-			if a.status != http.StatusOK || a.body != tt.want || a.header.Get("Content-Type") != tt.contentType {
-				t.Errorf("GET %s\n got %d %s %s\nwant 200 %s %s", tt.target, a.status, a.header.Get("Content-Type"), a.body, tt.contentType, tt.want)
-			}
-			if a.header.Get("X-Content-Type-Options") != "nosniff" {
-				t.Error("X-Content-Type-Options is not nosniff")
-			}
-			if ok := strings.Contains(a.body, `"ret":0`); ok == (a.header.Get("Gopush-Error") != "") {
-				t.Errorf("Gopush-Error is %q with %s", a.header.Get("Gopush-Error"), a.body)
-			}
-		})
-	}
+	})
 }
 
 // TestV1PublicMethods: GET only; 405 "Method Not Allowed\n" otherwise.

@@ -58,6 +58,7 @@ type batch struct {
 	dirty     bool // something was written since the last flush
 }
 
+// newBatch prepares the two directions of r; nothing moves yet.
 func newBatch(s *Server, w http.ResponseWriter, r *http.Request) *batch {
 	return &batch{
 		s: s, requestID: w.Header().Get(requestIDHeader),
@@ -115,6 +116,7 @@ func (b *batch) step(in <-chan line) bool {
 	return true
 }
 
+// take gives a line its place, be it a push or a fault.
 func (b *batch) take(l line) {
 	if l.err != nil {
 		b.line.addError(l.err)
@@ -146,6 +148,7 @@ func (b *batch) answer() error {
 	return nil
 }
 
+// write hands the replies to net/http, which may hold them back until a flush.
 func (b *batch) write() error {
 	_, err := b.out.Write(b.buf)
 	b.buf = b.buf[:0]

@@ -137,7 +137,7 @@ func TestBatchIsOrdered(t *testing.T) {
 	}
 }
 
-// stream is a batch that is still being sent.
+// liveBatch is a batch that is still being sent.
 type liveBatch struct {
 	w   *io.PipeWriter
 	in  *bufio.Reader
@@ -181,15 +181,15 @@ func (b *liveBatch) line(t *testing.T, i int) string {
 // than the timeouts of an ordinary request.
 func TestBatchStreams(t *testing.T) {
 	h := newHarness(t, newCluster(t, "node1"), func(cfg *Config) {
-		cfg.ReadTimeout, cfg.WriteTimeout, cfg.PushTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+		cfg.ReadTimeout, cfg.WriteTimeout, cfg.PushTimeout = 200*time.Millisecond, 200*time.Millisecond, 50*time.Millisecond
 	})
 	b := openBatch(t, h)
-	for i := range 5 {
+	for i := range 3 {
 		b.send(t, `{"key":"K","data":1}`+"\n")
 		if b.line(t, i) == "" {
 			t.Error("no id")
 		}
-		<-time.After(60 * time.Millisecond) // longer than each of the timeouts
+		<-time.After(250 * time.Millisecond) // longer than each of the timeouts
 	}
 	_ = b.w.Close()
 	if rest, err := io.ReadAll(b.in); err != nil || len(rest) != 0 {
@@ -200,7 +200,7 @@ func TestBatchStreams(t *testing.T) {
 // TestBatchIdle: a pusher that falls silent is told so, at the end of what it
 // has sent.
 func TestBatchIdle(t *testing.T) {
-	h := newHarness(t, newCluster(t, "node1"), func(cfg *Config) { cfg.BatchIdle = 50 * time.Millisecond })
+	h := newHarness(t, newCluster(t, "node1"), func(cfg *Config) { cfg.BatchIdle = 400 * time.Millisecond })
 	b := openBatch(t, h)
 	b.send(t, `{"key":"K","data":1}`+"\n"+`{"key":"K",`)
 	if b.line(t, 0) == "" || b.line(t, 1) != "bad_request" {

@@ -30,6 +30,7 @@ func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// No waiting for an owner here: the device comes back by itself.
 	g, _, err := s.owner(key)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ func (s *Server) postBroadcast(w http.ResponseWriter, r *http.Request) error {
 	return s.postOne(w, r, s.parseBroadcast)
 }
 
+// postOne is what a push and a broadcast share: everything but the key.
 func (s *Server) postOne(w http.ResponseWriter, r *http.Request, parse func([]byte) (push.Push, error)) error {
 	if err := needType(r, "application/json"); err != nil {
 		return err
@@ -45,6 +46,8 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, parse func([]by
 	if err != nil {
 		return err
 	}
+	// A retry of this server's own shows as a duplicate, too: the client cannot
+	// tell, and need not.
 	status := http.StatusCreated
 	if receipt.Duplicate {
 		status = http.StatusOK

@@ -114,6 +114,7 @@ func appendMessage(dst []byte, m *push.Message) []byte {
 	return append(dst, '}')
 }
 
+// appendGap appends what is gone for good.
 func appendGap(dst []byte, g push.Gap) []byte {
 	dst = appendID(append(dst, `{"after":`...), g.After)
 	dst = appendID(append(dst, `,"until":`...), g.Until)
@@ -130,8 +131,11 @@ func appendID(dst []byte, id push.ID) []byte {
 // maxPooled is the largest buffer that waits for its next use.
 const maxPooled = 256 << 10
 
+// buffer lends an empty buffer for a reply; it goes back with release.
 func (s *Server) buffer() *[]byte { return s.buffers.Get().(*[]byte) }
 
+// release takes a buffer back, unless one long reply has made it large: those
+// would stay at their largest for ever.
 func (s *Server) release(buf *[]byte) {
 	if cap(*buf) <= maxPooled {
 		*buf = (*buf)[:0]

@@ -87,6 +87,23 @@ func TestAFailedNodeIsAvoidedForAWhile(t *testing.T) {
 	}
 }
 
+func TestTheLastChoiceIsNotRepeated(t *testing.T) {
+	a, b := namedNode(t, 1), namedNode(t, 2)
+	c := messageClient(t, MessageClientConfig{}, a.addr, b.addr)
+	connected(t, c)
+	last, err := c.nodes.pick(nil)
+	for range 10 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n *node
+		if n, err = c.nodes.pick(last); n == last {
+			t.Fatalf("%s twice in a row", n.addr)
+		}
+		last = n
+	}
+}
+
 func TestReadsGoToAnotherNode(t *testing.T) {
 	var mu sync.Mutex
 	addrs := []string{}

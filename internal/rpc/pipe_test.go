@@ -333,8 +333,8 @@ func TestDeadlines(t *testing.T) {
 		f.answer(last)
 		synctest.Wait()
 		c.want(t, 3, "")
-		if n := p.outstanding(); n != 0 {
-			t.Fatalf("%d calls still fill the window", n)
+		if p.items != 0 || p.bytes != 0 {
+			t.Fatalf("%d calls of %d bytes still fill the window", p.items, p.bytes)
 		}
 	})
 }
@@ -465,8 +465,8 @@ func TestDoneIsCalledExactlyOnce(t *testing.T) {
 				t.Fatalf("seed %d: call %d has no answer", seed, i)
 			}
 		}
-		if n := p.outstanding(); n != 0 {
-			t.Fatalf("seed %d: %d calls are left in the window", seed, n)
+		if p.items != 0 || p.bytes != 0 {
+			t.Fatalf("seed %d: %d calls of %d bytes are left in the window", seed, p.items, p.bytes)
 		}
 	}
 }

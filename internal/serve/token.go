@@ -11,8 +11,11 @@ import (
 	"strings"
 )
 
-// minToken is the shortest admin token that is not a mistake.
-const minToken = 16
+// The shortest admin token that is not a mistake, and the longest.
+const (
+	minToken = 16
+	maxToken = 512
+)
 
 // adminToken reads the token of the data folder, or makes one: 130 random bits.
 func adminToken(path string, log *slog.Logger) (string, error) {
@@ -35,14 +38,14 @@ func adminToken(path string, log *slog.Logger) (string, error) {
 			return "", fmt.Errorf("admin token: %w", err)
 		}
 	}
-	b, err := io.ReadAll(io.LimitReader(f, 4096))
+	b, err := io.ReadAll(io.LimitReader(f, maxToken+2))
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
 	token := strings.TrimSpace(string(b))
-	if len(token) < minToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("admin token: %s does not hold one line of at least %d visible ASCII characters; "+
-			"write one, or remove the file to have one made", path, minToken)
+	if len(token) < minToken || len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("admin token: %s does not hold one line of %d to %d visible ASCII characters; "+
+			"write one, or remove the file to have one made", path, minToken, maxToken)
 	}
 	return token, nil
 }
