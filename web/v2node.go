@@ -40,7 +40,7 @@ func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
 		answer.WS = "ws://" + g.Public.WS + "/v2/stream"
 		answer.SSE = "http://" + g.Public.WS + "/v2/events"
 	}
-	return replyJSON(w, http.StatusOK, answer)
+	return replyJSON(w, answer)
 }
 
 // getTime answers GET /v2/time: a safe first cursor.
@@ -49,7 +49,7 @@ func (s *Server) getTime(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return replyJSON(w, http.StatusOK, struct {
+	return replyJSON(w, struct {
 		ID string `json:"id"`
 	}{id.String()})
 }
@@ -78,7 +78,7 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return readError(err)
 	}
-	return replyJSON(w, http.StatusOK, keyReply{Key: key, Node: info.Group, Connections: info.Connections, Newest: info.Newest.String()})
+	return replyJSON(w, keyReply{Key: key, Node: info.Group, Connections: info.Connections, Newest: info.Newest.String()})
 }
 
 // nodeState is one node of the cluster, as the directory shows it.
@@ -109,17 +109,17 @@ func (s *Server) getNodes(w http.ResponseWriter, _ *http.Request) error {
 	slices.SortFunc(nodes, func(a, b nodeState) int {
 		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Name, b.Name))
 	})
-	return replyJSON(w, http.StatusOK, struct {
+	return replyJSON(w, struct {
 		Nodes []nodeState `json:"nodes"`
 	}{nodes})
 }
 
 // replyJSON writes v as a whole reply.
-func replyJSON(w http.ResponseWriter, status int, v any) error {
+func replyJSON(w http.ResponseWriter, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return push.Wrap(push.KindInternal, err, "the reply could not be written as JSON")
 	}
-	reply(w, status, "application/json", append(body, '\n'))
+	reply(w, http.StatusOK, "application/json", append(body, '\n'))
 	return nil
 }

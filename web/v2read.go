@@ -132,7 +132,13 @@ func appendID(dst []byte, id push.ID) []byte {
 const maxPooled = 256 << 10
 
 // buffer lends an empty buffer for a reply; it goes back with release.
-func (s *Server) buffer() *[]byte { return s.buffers.Get().(*[]byte) }
+func (s *Server) buffer() *[]byte {
+	buf, ok := s.buffers.Get().(*[]byte)
+	if !ok {
+		return new([]byte)
+	}
+	return buf
+}
 
 // release takes a buffer back, unless one long reply has made it large: those
 // would stay at their largest for ever.

@@ -73,7 +73,7 @@ func (c *Client) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 		wait := c.backoff(end)
-		c.deps.Log.Info("disconnected", slog.Any("error", end.err), slog.Duration("retry_in", wait))
+		c.deps.Log.InfoContext(ctx, "disconnected", slog.Any("error", end.err), slog.Duration("retry_in", wait))
 		if err := c.emit(ctx, Event{Kind: KindDisconnected, Err: end.err, RetryIn: wait}); err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -202,7 +201,7 @@ func (p *peer) untilGone() (last string) {
 }
 
 // discard takes no log.
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // run is one client against a fake.
 type run struct {
@@ -309,4 +308,4 @@ func (r *run) expect(t *testing.T, want ...string) {
 	}
 }
 
-func id(n push.ID) *push.ID { return &n }
+func id(n push.ID) *push.ID { return new(n) }

@@ -77,7 +77,7 @@ func (c *Client) handshake(ctx context.Context, target string, header http.Heade
 			return conn, nil
 		},
 	}
-	ws, resp, err := dialer.DialContext(ctx, target, header)
+	ws, resp, err := dialer.DialContext(ctx, target, header) //nolint:bodyclose // the library hands out a body that is closed
 	close(done)
 	conns.Wait()
 	if errors.Is(err, websocket.ErrBadHandshake) {

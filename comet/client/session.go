@@ -96,7 +96,7 @@ func (s *session) onReady(ctx context.Context, r wire.Ready) error {
 	s.public.begin(r.PublicCursor)
 	s.ready, s.since = true, time.Now()
 	s.link.silence = 2 * time.Duration(r.HeartbeatS) * time.Second
-	s.deps.Log.Debug("connected", slog.String("node", r.Node), slog.String("cursor", s.own.cursor.String()))
+	s.deps.Log.DebugContext(ctx, "connected", slog.String("node", r.Node), slog.String("cursor", s.own.cursor.String()))
 	return s.emit(ctx, Event{Kind: KindReady, Node: r.Node, Resumed: r.Resumed})
 }
 
@@ -121,11 +121,12 @@ func (s *session) onMessage(ctx context.Context, f wire.ServerFrame) error {
 		e.Public = f.Public
 		return &e
 	case explain:
-		s.deps.Log.Error("messages are missing and the server does not say why", slog.Any("error", &t.broken))
+		s.deps.Log.ErrorContext(ctx, "messages are missing and the server does not say why", slog.Any("error", &t.broken))
 		gap := push.Gap{After: t.cursor, Until: f.Prev, Reason: GapUnexplained}
 		if err := s.onGap(ctx, gap, f.Public); err != nil {
 			return err
 		}
+	case deliver:
 	}
 	return s.step(ctx, ev, f.ID)
 }

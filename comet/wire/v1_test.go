@@ -77,7 +77,7 @@ func FuzzAppendV1(f *testing.F) {
 		want, err := json.Marshal(struct {
 			Msg string `json:"msg"`
 			Mid int64  `json:"mid"`
-			Gid int    `json:"gid"`
+			GID int    `json:"gid"`
 		}{string(body), id, gid})
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func FuzzAppendV1(f *testing.F) {
 		want, err = json.Marshal(struct {
 			Msg json.RawMessage `json:"msg"`
 			Mid int64           `json:"mid"`
-			Gid int             `json:"gid"`
+			GID int             `json:"gid"`
 		}{body, id, gid})
 		if err != nil {
 			t.Fatal(err)

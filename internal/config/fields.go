@@ -8,14 +8,14 @@ import (
 	"gopush/internal/push"
 )
 
-// field is one setting: its path in the file, what it means, and its place in
-// the settings.
+// field is one setting.
 type field struct {
-	path  string // name, or section.name
-	doc   string
-	value value
+	path  string // name, or section.name: there is one level of sections
+	doc   string // whole sentences; it becomes the comment in a printed file
+	value value  // points into the settings
 }
 
+// table is a list of settings, in the order of a printed file.
 type table []field
 
 const (
@@ -44,6 +44,8 @@ func (s *Serve) fields() table {
 	})
 }
 
+// fields of the messages. The largest body is what fits into one row of the
+// store: a message is never cut.
 func (m *Messages) fields() table {
 	return table{
 		{"messages.default_ttl", "How long a message lives whose pusher does not say.", &duration{&m.DefaultTTL, time.Second, longestTTL}},
@@ -52,6 +54,8 @@ func (m *Messages) fields() table {
 	}
 }
 
+// fields of the comet. The upper bounds are there to find slips of the keyboard,
+// not to forbid what a machine could do.
 func (c *Comet) fields() table {
 	return table{
 		{"comet.group", "Name of the node on the ring. It decides which keys it owns, so keep it.", &text{p: &c.Group, rule: groupName}},
@@ -68,6 +72,7 @@ func (c *Comet) fields() table {
 	}
 }
 
+// find looks a whole path up.
 func (t table) find(path string) (field, bool) {
 	i := slices.IndexFunc(t, func(f field) bool { return f.path == path })
 	if i < 0 {
@@ -76,6 +81,7 @@ func (t table) find(path string) (field, bool) {
 	return t[i], true
 }
 
+// paths lists every setting, for the one who mistyped one.
 func (t table) paths() []string {
 	paths := make([]string, len(t))
 	for i, f := range t {
@@ -96,7 +102,7 @@ func (t table) names(section string) []string {
 			names = append(names, name)
 		}
 	}
-	return slices.Compact(names)
+	return slices.Compact(names) // settings of a section stand together
 }
 
 // section reports whether name is that of a section.

@@ -22,7 +22,7 @@ func Load(path string) (Serve, error) {
 	if err != nil {
 		return Serve{}, fmt.Errorf("settings: %w", err)
 	}
-	defer f.Close() // only read
+	defer func() { _ = f.Close() }() // only read
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return Serve{}, fmt.Errorf("settings: %w", err)
@@ -36,7 +36,8 @@ func Parse(name string, b []byte) (Serve, error) {
 	r := &reader{file: name, fields: s.fields(), lines: make(map[string]int)}
 	r.read(b)
 	if len(r.found) == 0 {
-		// Each value is in range by itself here.
+		// Each value is in range by itself here; before that, what they mean
+		// together would only repeat what is known to be wrong.
 		for _, p := range s.together() {
 			r.complain(r.lines[p.Path], p.Path, "%s", p.What)
 		}
@@ -57,6 +58,7 @@ func (r *reader) complain(line int, path, format string, args ...any) {
 	r.found = append(r.found, Problem{r.file, line, path, fmt.Sprintf(format, args...)})
 }
 
+// read takes in the one document of the file, if there is one.
 func (r *reader) read(b []byte) {
 	if len(b) > maxFile {
 		r.complain(0, "", "the file has more than %d bytes; settings are smaller", maxFile)
@@ -82,7 +84,9 @@ func (r *reader) read(b []byte) {
 	}
 }
 
-// syntax parses the file. The parser is known to panic on some broken texts.
+// syntax parses the file. The parser is known to panic on some broken texts, and
+// a broken file must be an error like any other. Repeated names are allowed
+// here: the walk reports all of them, the parser only the first.
 func syntax(b []byte) (file *ast.File, err error) {
 	defer func() {
 		if recover() != nil {
@@ -110,6 +114,7 @@ func where(err error) (line int, what string) {
 	return line, e.GetMessage()
 }
 
+// lineOf is 0 for a node that the parser gave no place.
 func lineOf(n ast.Node) int {
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		return t.Position.Line
@@ -136,6 +141,7 @@ func (r *reader) section(name string, n ast.Node) {
 	}
 }
 
+// entry reads one line of the form name: value.
 func (r *reader) entry(section string, e *ast.MappingValueNode) {
 	line := lineOf(e.Key)
 	name := e.Key.GetToken().Value
@@ -189,7 +195,7 @@ func assign(v value, n ast.Node) error {
 		items = append(items, scalar)
 	}
 	l, ok := v.(*list)
-	if !ok {
+	if !ok { // only a list accepts the form of one
 		return errors.New("it must not be a list")
 	}
 	return l.setItems(items)

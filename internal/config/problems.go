@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the settings.
+// Problem is one thing that is wrong with the settings. As text it begins like a
+// compiler's message, FILE:LINE, which editors can jump to.
 type Problem struct {
 	File string // empty: not from a file
 	Line int    // from 1; 0: none
@@ -32,7 +33,7 @@ func (p Problem) String() string {
 }
 
 // Problems is an error that lists all that is wrong, one per line.
-type Problems []Problem
+type Problems []Problem //nolint:errname // it reads as what it is: a list
 
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
@@ -50,6 +51,7 @@ func (ps Problems) err() error {
 	return ps
 }
 
+// sort puts problems in the order of the file, those without a line first.
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path))
@@ -76,12 +78,13 @@ func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
 	}
+	// row[j] is the distance between a[:i] and b[:j].
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		diagonal := row[0] // row[j] of the round before
 		row[0] = i + 1
 		for j := range len(b) {
 			change := diagonal

@@ -19,7 +19,8 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-// bindable allows addresses to listen on; port 0 lets the system choose.
+// bindable allows addresses to listen on; port 0 lets the system choose. Ports
+// have one spelling, so that two settings can be compared as texts.
 func bindable(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -61,7 +62,8 @@ func hostName(host string) error {
 	return nil
 }
 
-// groupName allows what is safe as a file name and in a list.
+// groupName allows what is safe as a file name and in a list. Clients of the 1.0
+// line never see it, but the ring hashes it.
 func groupName(s string) error {
 	if s == "" || len(s) > 64 || s[0] == '.' {
 		return fmt.Errorf("%q must have 1 to 64 characters and not begin with a dot", s)
@@ -78,6 +80,7 @@ func groupName(s string) error {
 // origin allows what a browser sends as its Origin, and "*".
 func origin(s string) error {
 	u, err := url.Parse(s)
+	// Browsers compare origins byte by byte, so nothing may follow the host.
 	if s == "*" || err == nil && u.Scheme != "" && u.Host != "" && u.Scheme+"://"+u.Host == s && hostName(u.Host) == nil {
 		return nil
 	}

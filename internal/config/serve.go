@@ -4,17 +4,21 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // Serve is what `gopush serve` can be told. Default gives the usual values; the
 // documentation of each setting is in the table that fields makes.
+//
+// Addresses are host:port to bind to; port 0 lets the system choose. A setting
+// that is added later must keep the old behaviour as its default.
 type Serve struct {
-	Data     string
-	Dev      bool
-	Drain    time.Duration
-	Ops      string // host:port
+	Data     string        // folder, relative to the working directory
+	Dev      bool          // no admin token on loopback
+	Drain    time.Duration // the whole of an orderly stop
+	Ops      string        // host:port
 	Log      Log
 	Messages Messages
 	Comet    Comet
@@ -24,7 +28,8 @@ type Serve struct {
 
 // Log says what goes to standard error.
 type Log struct {
-	Level, Format string
+	Level  string // debug, info, warn, error
+	Format string // text, json
 }
 
 // Messages are the rules for what is pushed.
@@ -36,13 +41,18 @@ type Messages struct {
 
 // Comet is the node that keeps connections.
 type Comet struct {
-	Group                       string
-	Weight                      int
-	HTTP, TCP, RPC              string // host:port
-	AdvertiseHTTP, AdvertiseTCP string // host:port, or empty
-	MaxConnections, MaxPerKey   int
-	Heartbeat                   time.Duration
-	Origins                     []string
+	Group  string // its name on the ring
+	Weight int    // 1 to 1,000
+
+	// HTTP carries websocket and SSE; TCP is v1's; RPC is for the other roles.
+	HTTP, TCP, RPC string
+	// Advertised are what clients are told, as what is bound may mean nothing to
+	// them. Empty: what is bound.
+	AdvertiseHTTP, AdvertiseTCP string
+
+	MaxConnections, MaxPerKey int
+	Heartbeat                 time.Duration
+	Origins                   []string // of browsers; empty: any
 }
 
 // Message is the node that stores.
@@ -52,8 +62,8 @@ type Message struct {
 
 // Web is the HTTP API.
 type Web struct {
-	Public, Admin string // host:port
-	CORSOrigins   []string
+	Public, Admin string   // host:port
+	CORSOrigins   []string // of pages that may read the public API
 }
 
 // Default is what holds without a file: everything on loopback, on the ports
@@ -80,6 +90,7 @@ func Default() Serve {
 // With first 0 the system chooses them all.
 func (s *Serve) PortsFrom(first int) error {
 	all := []*string{&s.Web.Public, &s.Web.Admin, &s.Comet.HTTP, &s.Comet.TCP, &s.Comet.RPC, &s.Message.RPC, &s.Ops}
+	// The last port must still be one.
 	if first < 0 || first > 65535-len(all)+1 {
 		return fmt.Errorf("the first port is %d; it must be 0, or 1 to %d, as %d ports are needed", first, 65535-len(all)+1, len(all))
 	}
@@ -92,7 +103,7 @@ func (s *Serve) PortsFrom(first int) error {
 		if first > 0 {
 			port = first + i
 		}
-		*addr = net.JoinHostPort(host, fmt.Sprint(port))
+		*addr = net.JoinHostPort(host, strconv.Itoa(port))
 	}
 	return nil
 }
@@ -125,6 +136,8 @@ func (s *Serve) Validate() error {
 }
 
 // together checks what settings mean together.
+//
+// The order of the checks does not show: problems are sorted.
 func (s *Serve) together() (found Problems) {
 	complain := func(path, format string, args ...any) {
 		found = append(found, Problem{Path: path, What: fmt.Sprintf(format, args...)})
@@ -164,6 +177,8 @@ func tellable(addr string) bool {
 // them means.
 func (s *Serve) Print(w io.Writer) error {
 	var b strings.Builder
+	// The table keeps the settings of a section together, so that a change of
+	// the first part of the path is where a section begins.
 	section := ""
 	for _, f := range s.fields() {
 		head, name, nested := strings.Cut(f.path, ".")

@@ -13,20 +13,28 @@ import (
 type form uint8
 
 const (
-	textForm form = iota + 1
-	wholeForm
+	textForm  form = iota + 1 // a plain or quoted string
+	wholeForm                 // an integer of any notation
 	boolForm
 	listForm
-	otherForm
+	otherForm // a float, a map, an alias: nothing that a setting can be
 )
 
-// value is a setting of some type. set leaves the setting alone on an error.
+// value is a setting of some type: a pointer into the settings, and the rule for
+// what may stand there.
+//
+// YAML guesses types: a group named 1 is a number to it, and a level named on a
+// boolean. So a value says in which form it may be written, and nothing is
+// converted silently.
 type value interface {
 	// accepts reports whether such a scalar can be meant, and what to write
 	// instead if not.
 	accepts(f form) (ok bool, instead string)
+	// set reads the text, and leaves the setting alone on an error.
 	set(text string) error
+	// check looks at what is set now, which code may have set.
 	check() error
+	// yaml is the setting in a form that set, in a file, would read back.
 	yaml() string
 }
 
@@ -40,6 +48,7 @@ func (t *text) accepts(f form) (bool, string) { return f == textForm, "text; put
 func (t *text) yaml() string                  { return quoted(*t.p) }
 func (t *text) check() error                  { return t.allowed(*t.p) }
 
+// allowed keeps out what a line of a log or of a printed file could not show.
 func (t *text) allowed(s string) error {
 	switch {
 	case !utf8.ValidString(s):
@@ -66,6 +75,7 @@ func (t *text) set(s string) error {
 // a setting can hold.
 func quoted(s string) string { return strconv.Quote(s) }
 
+// boolean is true or false, and none of YAML's other words for them.
 type boolean struct{ p *bool }
 
 func (b *boolean) accepts(f form) (bool, string) {
@@ -108,6 +118,8 @@ func (n *number) set(s string) error {
 	return nil
 }
 
+// within says what is wrong with a value outside its bounds; show gives the
+// values as a person would write them.
 func within[T int | time.Duration](v, low, high T, show func(T) string) error {
 	if v < low || v > high {
 		return fmt.Errorf("%s is out of range; it must be %s to %s", show(v), show(low), show(high))
@@ -145,6 +157,7 @@ func (z *size) set(s string) error {
 	return nil
 }
 
+// sizeText uses the largest unit that loses nothing.
 func sizeText(n int) string {
 	switch {
 	case n != 0 && n%(1<<20) == 0:
@@ -185,6 +198,7 @@ func (d *duration) set(s string) error {
 	return nil
 }
 
+// durationText is short, and reads back as the same time.
 func durationText(d time.Duration) string {
 	if d != 0 && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
@@ -227,6 +241,7 @@ func (l *list) allowed(items []string) error {
 	return errors.Join(errs...)
 }
 
+// set is for flags; a file gives its items one by one.
 func (l *list) set(s string) error {
 	if s == "" {
 		return l.setItems(nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,7 +60,8 @@ func RunGroup(ctx context.Context, cfg GroupConfig, log *slog.Logger, components
 	return g.stop(cfg.Grace)
 }
 
-// group is owned by the goroutine of RunGroup, all of it.
+// group is owned by the goroutine of RunGroup, all of it. The goroutines of its
+// components only send to ended, which never blocks.
 type group struct {
 	log     *slog.Logger
 	started []*running
@@ -77,13 +79,16 @@ type running struct {
 }
 
 // start reports whether all components came up.
+//
+// It gives up as soon as the context ends or any component does: what comes
+// later would start on ground that is gone.
 func (g *group) start(ctx context.Context, components []Component) bool {
 	for _, c := range components {
 		r := launch(ctx, c, g.ended)
 		g.started = append(g.started, r)
 		select {
 		case <-r.ready:
-			g.log.Debug("started", slog.String("component", c.Name))
+			g.log.DebugContext(ctx, "started", slog.String("component", c.Name))
 		case <-ctx.Done():
 			return false
 		case <-g.ended:
@@ -97,12 +102,13 @@ func (g *group) start(ctx context.Context, components []Component) bool {
 // launch runs c. Its context does not end with the parent: the order of the
 // stop is the group's.
 func launch(parent context.Context, c Component, ended chan<- *running) *running {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent)) // keeps the values
 	r := &running{name: c.Name, cancel: cancel, ready: make(chan struct{}), done: make(chan struct{})}
 	announce := sync.OnceFunc(func() { close(r.ready) })
 	go func() {
 		defer cancel()
 		err := c.Run(ctx, announce)
+		// A part that is missing would be noticed late, by those who need it.
 		if ctx.Err() == nil && err == nil {
 			err = errors.New("ended by itself")
 		}
@@ -131,8 +137,7 @@ func (g *group) stop(grace time.Duration) error {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	var errs []error
-	for i := len(g.started) - 1; i >= 0; i-- {
-		r := g.started[i]
+	for i, r := range slices.Backward(g.started) {
 		r.cancel()
 		select {
 		case <-r.done:

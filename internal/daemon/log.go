@@ -16,6 +16,7 @@ type LogConfig struct {
 
 // NewLogger makes a logger that writes to w.
 func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
+	// slog's own parser would take INFO+2 and the like, too.
 	var level slog.Level
 	switch cfg.Level {
 	case "debug":

@@ -40,9 +40,9 @@ func (c *OpsConfig) Validate() error {
 // Ops answers operators: health, readiness, metrics and profiles. It must never
 // be on a public listener, as it asks nobody for a name.
 type Ops struct {
-	cfg     OpsConfig
-	handler http.Handler
-	log     *slog.Logger
+	cfg     OpsConfig    // immutable
+	handler http.Handler // immutable
+	log     *slog.Logger // immutable
 }
 
 // NewOps makes the ops role over a registry of metrics and what says whether
@@ -52,6 +52,8 @@ func NewOps(cfg OpsConfig, metrics *prometheus.Registry, ready *Readiness, log *
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	// Health asks nothing: a process that cannot reach others must not be
+	// restarted for that.
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n")) // a probe that has gone is no error
 	})
@@ -59,6 +61,7 @@ func NewOps(cfg OpsConfig, metrics *prometheus.Registry, ready *Readiness, log *
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: cfg.Timeout, Registry: metrics,
 	}))
+	// By hand, as the package's own registration is on the global mux.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -9,9 +9,10 @@ import (
 // reason against it.
 type Readiness struct {
 	mu     sync.Mutex
-	checks []check
+	checks []check // guarded by mu; only grows
 }
 
+// check is one part of the process that can be asked.
 type check struct {
 	name string
 	ask  func() error
@@ -34,7 +35,7 @@ func (r *Readiness) Add(part string, ask func() error) {
 // Reasons asks every part; none means ready.
 func (r *Readiness) Reasons() []Reason {
 	r.mu.Lock()
-	checks := slices.Clone(r.checks)
+	checks := slices.Clone(r.checks) // they are asked without the lock
 	r.mu.Unlock()
 	var reasons []Reason
 	for _, c := range checks {

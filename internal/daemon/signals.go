@@ -10,7 +10,7 @@ import (
 )
 
 // Stopped is the cause of a context that a signal ended.
-type Stopped struct {
+type Stopped struct { //nolint:errname // it is the cause of an end, not a failure
 	Signal os.Signal
 }
 
@@ -22,6 +22,7 @@ func (s *Stopped) Error() string { return fmt.Sprintf("stopped by the signal %q"
 // release when the stop is over; signals then act as they did before.
 func UntilSignal(parent context.Context, hurry func(os.Signal)) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(parent)
+	// The runtime drops what does not fit; more than two say nothing new.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	over := make(chan struct{})

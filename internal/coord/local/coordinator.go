@@ -127,7 +127,7 @@ func (c *Coordinator) change(edit func(v *coord.View)) {
 		Groups:   maps.Clone(old.Groups),
 		Messages: slices.Clone(old.Messages),
 	}, replaced: make(chan struct{})}
-	if next.Groups == nil {
+	if next.Groups == nil { // the clone of the first picture's
 		next.Groups = make(map[string]coord.Group)
 	}
 	edit(&next.View)
@@ -186,6 +186,7 @@ func (c *Coordinator) acquire(ctx context.Context) error {
 	}
 }
 
+// release gives it back.
 func (c *Coordinator) release() { <-c.disk }
 
 // reshape makes the ring of the groups, with m as the newest of them.

@@ -62,7 +62,14 @@ func (f folder) begin(fresh bool) (map[string]state, error) {
 	if !fresh || len(found) > 0 {
 		return nil, f.damaged(groupsFile, errors.New("it is missing, though messages may have been stored"))
 	}
-	return map[string]state{}, f.replace(groupsFile, encodeGroups(nil))
+	if err := f.replace(groupsFile, encodeGroups(nil)); err != nil {
+		return nil, err
+	}
+	// The folder itself is new, and must not be lost with the power either.
+	if err := syncDir(filepath.Dir(string(f))); err != nil {
+		return nil, fmt.Errorf("coordination folder: %w", err)
+	}
+	return map[string]state{}, nil
 }
 
 // damaged says what to do about a file that cannot be trusted. Going on without
@@ -93,6 +100,7 @@ func (f folder) readState(group string) (state, error) {
 	return s, err
 }
 
+// read bounds the size first: a file that is far too large is not one of ours.
 func (f folder) read(name string) ([]byte, error) {
 	path := filepath.Join(string(f), name)
 	info, err := os.Stat(path)
@@ -158,6 +166,7 @@ func (f folder) replace(name string, b []byte) error {
 	return nil
 }
 
+// writeSynced returns once the content is on disk; the name may not be yet.
 func writeSynced(path string, b []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"flag"
 	"log/slog"
 	"sync"
 	"testing"
@@ -12,7 +13,13 @@ import (
 	"gopush/internal/push"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Each step syncs files, so fewer rounds than usual; the flag gives more.
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // noon is a time at which ids are as long as real ones.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

@@ -17,6 +17,8 @@ type state struct {
 	ceiling push.ID // every id that was ever allowed is at or below it
 }
 
+// The forms of the files. A later version that changes one counts up, so that an
+// older binary refuses it instead of misreading it.
 const (
 	stateHead = "gopush ids 1"
 	groupHead = "gopush groups 1"

@@ -45,7 +45,7 @@ func (c *Coordinator) Campaign(ctx context.Context, m coord.Member) (coord.Term,
 			return nil, err
 		}
 		if t != nil {
-			c.log.Info("term begun", slog.String("group", m.Group), slog.Int64("epoch", t.epoch),
+			c.log.Debug("term begun", slog.String("group", m.Group), slog.Int64("epoch", t.epoch),
 				slog.Int64("floor", int64(t.floor)))
 			return t, nil
 		}
@@ -89,7 +89,7 @@ func (c *Coordinator) try(ctx context.Context, m coord.Member) (begun, rival *te
 
 // advance makes the next epoch of the group durable. The caller holds disk.
 func (c *Coordinator) advance(group string) (next state, floor push.ID, err error) {
-	floor = max(push.IDAt(c.now()), 0)
+	floor = max(push.IDAt(c.now()), 0) // a clock before 1970 counts as none
 	for _, s := range c.states {
 		floor = max(floor, s.ceiling)
 	}
@@ -131,6 +131,8 @@ func (c *Coordinator) install(t *term) error {
 	return nil
 }
 
+// What the term is does not change, except that it ends and the ceiling rises.
+
 func (t *term) Epoch() int64          { return t.epoch }
 func (t *term) Floor() push.ID        { return t.floor }
 func (t *term) Ceiling() push.ID      { return push.ID(t.ceiling.Load()) }
@@ -150,6 +152,7 @@ func (t *term) Raise(ctx context.Context, to push.ID) error {
 		return err
 	}
 	defer t.c.release()
+	// A successor may have begun above this ceiling while we waited.
 	if !t.Valid() {
 		return fmt.Errorf("the term %d of %s is over", t.epoch, t.member.Group)
 	}
@@ -157,6 +160,7 @@ func (t *term) Raise(ctx context.Context, to push.ID) error {
 	if next.ceiling <= t.Ceiling() {
 		return nil // another Raise came first
 	}
+	// First on disk, then in use: ids above what is on disk could come again.
 	if err := t.c.persist(next); err != nil {
 		return err
 	}

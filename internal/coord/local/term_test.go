@@ -64,7 +64,7 @@ func TestRestart(t *testing.T) {
 func TestIDsNeverSink(t *testing.T) {
 	root := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(root, "")
+		dir, err := os.MkdirTemp(root, "") //nolint:usetesting // one per round, and rapid has no TempDir
 		if err != nil {
 			t.Fatalf("%v", err)
 		}

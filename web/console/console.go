@@ -1,0 +1,123 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// Path is where the page lives. It must be served under this path, as its parts
+// name each other relative to it.
+const Path = "/console/"
+
+// NodePath is what the page asks for the node of a key: the reply of /v2/node,
+// from its own origin and behind the admin token. The package does not serve it.
+const NodePath = Path + "node"
+
+//go:embed page
+var page embed.FS
+
+// types are all that the page is made of; another kind of file is a mistake.
+var types = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+// Config says what the page may talk to.
+type Config struct {
+	// Nodes gives the addresses (host:port) of the comet nodes, to which the
+	// page opens websockets. It is called for each reply and must not block;
+	// nil: none.
+	Nodes func() []string
+}
+
+// Console serves the page. It may be used concurrently.
+type Console struct {
+	nodes func() []string  // immutable
+	files map[string]asset // immutable; by their path in the page, "" is the page itself
+}
+
+// asset is one file, ready to be served.
+type asset struct {
+	body        []byte
+	contentType string
+	etag        string
+}
+
+// New reads the embedded files. It fails only if one of them has a type that
+// is not known here.
+func New(cfg Config) (*Console, error) {
+	c := &Console{nodes: cfg.Nodes, files: make(map[string]asset)}
+	if c.nodes == nil {
+		c.nodes = func() []string { return nil }
+	}
+	err := fs.WalkDir(page, "page", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := page.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return c.add(strings.TrimPrefix(name, "page/"), body)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	c.files[""] = c.files["index.html"]
+	return c, nil
+}
+
+// add makes an asset of one file.
+func (c *Console) add(name string, body []byte) error {
+	contentType, ok := types[path.Ext(name)]
+	if !ok {
+		return fmt.Errorf("%s has no type that the page may have", name)
+	}
+	sum := sha256.Sum256(body)
+	c.files[name] = asset{body, contentType, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	return nil
+}
+
+// ServeHTTP answers GET and HEAD below Path, and /console itself with a
+// redirect to it. There are no listings: what is not a file is not found.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	c.protect(h)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "the console is read with GET; the admin API lives below /v2/", http.StatusMethodNotAllowed)
+		return
+	}
+	name, below := strings.CutPrefix(r.URL.Path, Path)
+	file, ok := c.files[name]
+	switch {
+	case r.URL.Path == strings.TrimSuffix(Path, "/"):
+		// Relative, so that it holds behind a proxy too; browsers keep the fragment.
+		h.Set("Location", path.Base(Path)+"/")
+		w.WriteHeader(http.StatusPermanentRedirect)
+	case !below || !ok:
+		http.Error(w, "the console has no such file; it begins at "+Path, http.StatusNotFound)
+	default:
+		file.serve(w, r)
+	}
+}
+
+// serve writes the file. Browsers keep it but ask each time whether it still
+// holds, so that all parts of the page are of one version after an upgrade.
+func (a asset) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", a.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+}
