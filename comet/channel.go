@@ -11,7 +11,7 @@ import (
 // and the members that hear of what was acknowledged. At most one operation is
 // in flight (busy), which is what keeps a stream in order.
 //
-// Lock order: channel.mu, then subscriber.mu. No lock is held over I/O.
+// Lock order: shard.mu, channel.mu, subscriber.mu. No lock is held over I/O.
 type channel struct {
 	key  push.Key // immutable
 	refs int      // guarded by the shard's mu

@@ -89,6 +89,7 @@ func (n *Node) campaign(ctx context.Context) {
 			}
 			continue
 		}
+		n.table.forget()
 		srv := newService(term, n.deps.Now, n.cfg.IDLease)
 		n.serving.Store(srv)
 		n.log.InfoContext(ctx, "serving", slog.Int64("epoch", term.Epoch()))

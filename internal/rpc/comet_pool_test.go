@@ -69,6 +69,7 @@ func TestFollow(t *testing.T) {
 	n := cometNode(t, &fakeComet{follow: func(ctx context.Context, send func(Event) error) error {
 		for _, e := range events {
 			if err := send(e); err != nil {
+				ends <- err
 				return err
 			}
 		}
