@@ -94,10 +94,10 @@ func (n *Node) campaign(ctx context.Context) {
 		n.serving.Store(srv)
 		n.log.InfoContext(ctx, "serving", slog.Int64("epoch", term.Epoch()))
 		srv.keep(ctx, func(err error) { n.log.WarnContext(ctx, "could not raise the id ceiling", slog.Any("error", err)) })
-		n.lost(srv)
 		if ctx.Err() != nil {
-			return
+			return // an orderly stop; drain resigns
 		}
+		n.lost(ctx, srv)
 	}
 }
 
@@ -114,22 +114,17 @@ func (n *Node) resign() {
 	}
 }
 
-// lost ends a term that was taken away; clients have to look the node up again.
-// In an orderly stop, drain does the work.
-func (n *Node) lost(srv *service) {
-	select {
-	case <-srv.term.Done():
-	default:
-		if !srv.over.Load() && srv.term.Valid() {
-			return // an orderly stop
-		}
-	}
-	if srv.over.Swap(true) || !n.serving.CompareAndSwap(srv, nil) {
-		return
-	}
-	n.log.Warn("ownership lost", slog.Int64("epoch", srv.epoch()))
+// lost ends a service that was taken away; clients have to look the node up again.
+// The term is given back, so that the next one has a higher epoch.
+func (n *Node) lost(ctx context.Context, srv *service) {
+	srv.end()
+	n.serving.CompareAndSwap(srv, nil)
+	n.log.WarnContext(ctx, "ownership lost", slog.Int64("epoch", srv.epoch()))
 	for _, s := range n.table.subscribers() {
 		s.shut(closeLost)
+	}
+	if err := srv.term.Resign(ctx); err != nil {
+		n.log.WarnContext(ctx, "could not resign", slog.Any("error", err))
 	}
 }
 

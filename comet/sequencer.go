@@ -185,7 +185,7 @@ func (n *Node) failed(b *batch, err error) {
 	b.unknown = b.unknown || kind == push.KindOutcomeUnknown
 	switch kind {
 	case push.KindFenced:
-		n.lost(b.srv)
+		b.srv.end()
 		n.refuse(b, errMoving())
 		return
 	case push.KindOutcomeUnknown, push.KindStoreUnavailable, push.KindBusy:

@@ -149,16 +149,48 @@ func TestNoAckWithoutLease(t *testing.T) {
 	}
 }
 
+// P6: a writer that a message node refuses as deposed stops serving, though its own
+// lease looks fine, and campaigns again; its clients are told to look elsewhere.
 func TestFencedWriterStopsServing(t *testing.T) {
-	n, store, cl := testNode(t, nil)
+	n, store, _ := testNode(t, nil)
+	n.serving.Store(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var campaigns sync.WaitGroup
+	campaigns.Go(func() { n.campaign(ctx) })
+	defer campaigns.Wait()
+	defer cancel()
+	first := waitService(t, n, nil)
+	c := listen(t, n, "a")
 	store.onSave = func(push.Write) (bool, error) {
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		store.onSave = nil
 		return false, push.E(push.KindFenced, "a higher epoch was seen")
 	}
-	cl.valid.Store(false) // what a real coordinator will find out
-	n.service().over.Store(false)
-	cl.valid.Store(true)
 	if r := <-pushAsync(t, n, "a", `1`); !push.Is(r.err, push.KindMoving) {
 		t.Fatalf("answered %v", r.err)
+	}
+	for { // the connection ends
+		if _, err := c.r.ReadString('\n'); err != nil {
+			break
+		}
+	}
+	waitService(t, n, first)
+	mustPush(t, n, "a", `2`)
+}
+
+// waitService waits for a service other than old.
+func waitService(t *testing.T, n *Node, old *service) *service {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if srv := n.service(); srv != nil && srv != old {
+			return srv
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the node does not serve again")
+		}
+		<-time.After(time.Millisecond)
 	}
 }
 

@@ -3,7 +3,6 @@ package comet
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gopush/internal/coord"
@@ -18,13 +17,18 @@ type service struct {
 	ids   *id.Source       // immutable
 	now   func() time.Time // immutable
 	ahead time.Duration    // immutable; how far the ceiling is kept ahead
-	over  atomic.Bool      // set once a message node has seen a higher epoch
+	end   func()           // ends the service early: a message node has seen a higher epoch
+	ended <-chan struct{}  // closed by end
 
 	raising sync.Mutex // one Raise at a time; held over it, by raisers only
 }
 
 func newService(term coord.Term, now func() time.Time, ahead time.Duration) *service {
-	return &service{term: term, ids: id.New(term.Floor(), term.Ceiling()), now: now, ahead: ahead}
+	ended := make(chan struct{})
+	return &service{
+		term: term, ids: id.New(term.Floor(), term.Ceiling()), now: now, ahead: ahead,
+		ended: ended, end: sync.OnceFunc(func() { close(ended) }),
+	}
 }
 
 func errMoving() error {
@@ -32,7 +36,17 @@ func errMoving() error {
 }
 
 // valid reports whether the node may acknowledge and deliver right now.
-func (s *service) valid() bool { return s != nil && !s.over.Load() && s.term.Valid() }
+func (s *service) valid() bool {
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return s.term.Valid()
+	}
+}
 
 func (s *service) epoch() int64 {
 	if s == nil {
@@ -80,7 +94,7 @@ func (s *service) raise(ctx context.Context) error {
 	return nil
 }
 
-// keep raises the ceiling ahead of need until the term is over or ctx ends.
+// keep raises the ceiling ahead of need until the service is over or ctx ends.
 func (s *service) keep(ctx context.Context, failed func(error)) {
 	tick := time.NewTicker(s.ahead / 4)
 	defer tick.Stop()
@@ -89,6 +103,8 @@ func (s *service) keep(ctx context.Context, failed func(error)) {
 		case <-ctx.Done():
 			return
 		case <-s.term.Done():
+			return
+		case <-s.ended:
 			return
 		case <-tick.C:
 			if err := s.raise(ctx); err != nil && ctx.Err() == nil {
