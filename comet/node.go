@@ -31,9 +31,10 @@ type Node struct {
 	serving atomic.Pointer[service]
 	conns   atomic.Int64
 
-	gate   sync.RWMutex
-	closed bool           // guarded by gate: no new operation or connection
-	work   sync.WaitGroup // operations, connections and their goroutines
+	gate    sync.RWMutex
+	closed  bool           // guarded by gate: no new operation or connection
+	leaving chan struct{}  // closed with the gate
+	work    sync.WaitGroup // operations, connections and their goroutines
 }
 
 var _ rpc.CometService = (*Node)(nil)
@@ -55,7 +56,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	n := &Node{
 		cfg: cfg, deps: deps, log: deps.Log,
 		table: newTable(), public: newChannel(push.PublicKey),
-		catchUps: make(chan struct{}, cfg.CatchUps),
+		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}),
 	}
 	n.met = newMetrics(deps.Metrics, n)
 	n.life, n.stop = context.WithCancel(context.Background())
@@ -163,7 +164,10 @@ func (n *Node) spawn(f func()) { n.work.Go(f) }
 // for what is in flight; after cfg.Drain it ends what is left.
 func (n *Node) drain() {
 	n.gate.Lock()
-	n.closed = true
+	if !n.closed {
+		n.closed = true
+		close(n.leaving)
+	}
 	n.gate.Unlock()
 	subs := n.table.subscribers()
 	spread := min(time.Duration(len(subs))*time.Millisecond, n.cfg.Drain/2)

@@ -36,13 +36,13 @@ func (f *follower) deliver(ev *event) {
 	}
 }
 
-// run sends until a context ends, the queue ran over, or send fails.
-func (f *follower) run(ctx, life context.Context, send func(rpc.Event) error) error {
+// run sends until ctx or the node ends, the queue ran over, or send fails.
+func (f *follower) run(ctx context.Context, leaving <-chan struct{}, send func(rpc.Event) error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-life.Done():
+		case <-leaving:
 			return errMoving()
 		case <-f.over:
 			return push.E(push.KindBusy, "the follower is too slow; follow again")

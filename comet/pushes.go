@@ -108,5 +108,5 @@ func (n *Node) Follow(ctx context.Context, send func(rpc.Event) error) error {
 	if err := send(rpc.Event{Kind: rpc.EventReady, ID: newest}); err != nil {
 		return err
 	}
-	return f.run(ctx, n.life, send)
+	return f.run(ctx, n.leaving, send)
 }

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"gopush/comet/wire"
 	"gopush/internal/push"
+	"gopush/internal/rpc"
 )
 
 // client is the far end of an SSE connection over a pipe.
@@ -419,4 +421,18 @@ func TestGapOnResume(t *testing.T) {
 		t.Fatalf("after %d came %+v, want the gap up to %d", first, f, last)
 	}
 	some.want(t, `3`)
+}
+
+// A node that still follows does not hold up the drain of the one it follows.
+func TestDrainEndsFollowers(t *testing.T) {
+	n, _, _ := testNode(t, nil)
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- n.Follow(context.Background(), func(rpc.Event) error { close(ready); return nil })
+	}()
+	<-ready
+	n.drain()
+	if err := <-ended; !push.Is(err, push.KindMoving) {
+		t.Fatalf("following ended with %v", err)
+	}
 }

@@ -21,7 +21,8 @@ import (
 // maxReply bounds what is read of a reply; a page has about a megabyte.
 const maxReply = 16 << 20
 
-// publicFlags say where the public API is.
+// publicFlags say where the public API is. The defaults are those of gopush
+// serve, so that on one machine no flag is needed.
 type publicFlags struct {
 	Web     string        `help:"Public API of the server, default ${default}." env:"GOPUSH_WEB" default:"http://127.0.0.1:8090" placeholder:"URL"`
 	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
@@ -55,12 +56,12 @@ func (f *adminFlags) token() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// problem is an error that a server answered with.
+// problem is an error that a server answered with: RFC 9457, with the members
+// that gopush adds.
 type problem struct {
-	Title     string    `json:"title"`
 	Status    int       `json:"status"`
 	Code      push.Kind `json:"code"`
-	Detail    string    `json:"detail"`
+	Detail    string    `json:"detail"` // a sentence: what is wrong and what to do
 	Retryable bool      `json:"retryable"`
 	RequestID string    `json:"request_id"`
 
@@ -109,6 +110,7 @@ func (r *request) call(ctx context.Context, out any) (status int, err error) {
 		return 0, &unreachableError{r.base, err}
 	case len(b) > maxReply:
 		return 0, fmt.Errorf("%s answered with more than %d bytes; is it a gopush server?", r.base, maxReply)
+	// Below 300 is a result; a redirect is decoded, and fails there.
 	case resp.StatusCode >= http.StatusBadRequest:
 		return 0, problemOf(r.base, resp, b)
 	}
@@ -118,6 +120,7 @@ func (r *request) call(ctx context.Context, out any) (status int, err error) {
 	return resp.StatusCode, nil
 }
 
+// send makes the request; the caller closes the reply's body.
 func (r *request) send(ctx context.Context, client *http.Client) (*http.Response, error) {
 	base, err := baseURL(r.base)
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 	"gopush/internal/serve"
 )
 
-// banner is what a person needs once the server is up.
+// banner is what a person needs once the server is up; as JSON, what a script
+// needs. The token is in it on purpose: who can read the output of the server
+// can read its data folder too. It never goes into the log.
 type banner struct {
 	ReadyMillis int64       `json:"ready_ms"`
 	Addresses   serve.Addrs `json:"addresses"`

@@ -9,15 +9,17 @@ import (
 	"gopush/internal/push"
 )
 
-// The exit codes.
+// The exit codes. A script can repeat a command that ended with exitRetry, and
+// must not repeat one that ended with exitRefused.
 const (
 	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
+	exitFailure = 1 // a fault here, or an answer that makes no sense
+	exitUsage   = 2 // nobody was asked
 	exitRetry   = 3
 	exitRefused = 4
 )
 
+// exitHelp is the part of the help that documents them.
 const exitHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, " +
 	"3 not reachable or to be tried again later, 4 refused by the server."
 
@@ -30,6 +32,7 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// usage makes a usageError; the text says what to write instead.
 func usage(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
@@ -45,7 +48,8 @@ func (e *unreachableError) Error() string {
 }
 func (e *unreachableError) Unwrap() error { return e.err }
 
-// exitCode maps the outcome of a command.
+// exitCode maps the outcome of a command. Whether a refusal may pass is the
+// server's word, not a guess from the status.
 func exitCode(err error) int {
 	if err == nil || errors.Is(err, errInterrupted) {
 		return exitOK
@@ -69,6 +73,7 @@ func exitCode(err error) int {
 func report(w io.Writer, err error, asJSON bool) {
 	p, fromServer := errors.AsType[*problem](err)
 	if asJSON {
+		// The server's sentence stands alone here: its code has a field.
 		line := failure{Error: err.Error(), Exit: exitCode(err), Hint: hint(err)}
 		if fromServer {
 			line.Error, line.Code, line.RequestID = p.Detail, p.Code, p.RequestID
@@ -129,6 +134,7 @@ func (p *problem) hint() string {
 	}
 }
 
+// trace is where to look in the log.
 func (p *problem) trace() string {
 	if p.RequestID == "" {
 		return ""

@@ -16,6 +16,8 @@ import (
 // maxPage is the most messages that a server puts in one reply.
 const maxPage = 1000
 
+// inboxCmd reads through the public API, as a device does that only polls.
+// Reading takes nothing away.
 type inboxCmd struct {
 	Key   string `arg:"" help:"Subscription key."`
 	After string `help:"Only messages above this id." default:"0" placeholder:"ID"`
@@ -38,6 +40,8 @@ type gap struct {
 	Reason string `json:"reason"`
 }
 
+// page is one reply. It has at most one gap; a second one comes with the next
+// page.
 type page struct {
 	Messages []message `json:"messages"`
 	Next     string    `json:"next"`
@@ -45,7 +49,7 @@ type page struct {
 	Gap      *gap      `json:"gap"`
 }
 
-// inbox is the result: the pages put together.
+// inbox is the result, as --json shows it: the pages put together.
 type inbox struct {
 	Messages []message `json:"messages"`
 	Gaps     []gap     `json:"gaps,omitempty"`
@@ -76,6 +80,7 @@ func (c *inboxCmd) Run(ctx context.Context, cli *commands, s streams) error {
 
 // read follows the cursor from page to page.
 func (c *inboxCmd) read(ctx context.Context) (inbox, error) {
+	// An empty list is [] in JSON, never null.
 	result := inbox{Messages: []message{}, Next: c.After, More: true}
 	for left := c.Limit; result.More && left > 0; left = c.Limit - len(result.Messages) {
 		r := request{
@@ -87,6 +92,7 @@ func (c *inboxCmd) read(ctx context.Context) (inbox, error) {
 			return inbox{}, err
 		}
 		if p.More && p.Next == result.Next {
+			// To go on would be to ask the same for ever.
 			return inbox{}, fmt.Errorf("%s says that there is more after %s, but gives nothing", c.Web, p.Next)
 		}
 		result.Messages = append(result.Messages, p.Messages...)

@@ -12,6 +12,8 @@ import (
 	"gopush/internal/push"
 )
 
+// listenCmd follows a key over the v2 websocket, by way of the client package: it
+// resumes after a lost connection and prints each message once.
 type listenCmd struct {
 	Key      string `arg:"" help:"Subscription key."`
 	After    string `help:"Start with the messages above this id; 0: with all that are stored; without it: with new ones." placeholder:"ID"`
@@ -55,6 +57,7 @@ func (c *listenCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	return refusal(err)
 }
 
+// config checks the flags before anybody is asked.
 func (c *listenCmd) config() (client.Config, error) {
 	base, err := baseURL(c.Web)
 	if err != nil {
@@ -80,6 +83,13 @@ func (c *listenCmd) config() (client.Config, error) {
 
 // refusal gives what ended a stream for good the form of other refusals.
 func refusal(err error) error {
+	// What event returned comes back wrapped, in words for programmers.
+	if e, ok := errors.AsType[*problem](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*unreachableError](err); ok {
+		return e
+	}
 	if e, ok := errors.AsType[*client.LookupError](err); ok && e.Code != "" {
 		return &problem{Status: e.Status, Code: push.Kind(e.Code), Detail: e.Detail}
 	}
@@ -111,7 +121,8 @@ func (l *listener) event(_ context.Context, ev client.Event) error {
 	return nil
 }
 
-// failed is the end of the first attempt to connect.
+// failed is the end of the first attempt to connect: more likely a wrong address
+// than an outage, so it is not repeated for ever.
 func (l *listener) failed(err error) error {
 	if e, ok := errors.AsType[*client.LookupError](err); ok && e.Code != "" {
 		return &problem{Status: e.Status, Code: push.Kind(e.Code), Detail: e.Detail, Retryable: true}
@@ -119,6 +130,7 @@ func (l *listener) failed(err error) error {
 	return &unreachableError{l.cmd.Web, err}
 }
 
+// text keeps standard output to messages, one per line, so that it can be piped.
 func (l *listener) text(ev client.Event) error {
 	note := func(format string, args ...any) error {
 		_, err := fmt.Fprintf(l.s.err, "-- "+format+"\n", args...)
@@ -143,6 +155,7 @@ func (l *listener) text(ev client.Event) error {
 	}
 }
 
+// marks tell messages apart that the cursor of the key does not count.
 func marks(ev client.Event) string {
 	switch {
 	case ev.Public && ev.Transient:
@@ -156,7 +169,8 @@ func marks(ev client.Event) string {
 	}
 }
 
-// line is an event as --json shows it.
+// line is an event as --json shows it: one per line, whatever it is, in the order
+// of the stream. Type is as in protocol v2, or "disconnected".
 type line struct {
 	Type         client.Kind     `json:"type"`
 	ID           string          `json:"id,omitempty"`
@@ -172,6 +186,7 @@ type line struct {
 	PublicCursor string          `json:"public_cursor"` // the same of the public stream
 }
 
+// lineOf sets what the kind of the event has.
 func lineOf(ev client.Event) line {
 	l := line{
 		Type: ev.Kind, Data: ev.Data, Public: ev.Public, Transient: ev.Transient, Node: ev.Node,

@@ -53,7 +53,9 @@ func run(ctx context.Context, args []string, io streams) int {
 	helped := false
 	app, err := kong.New(&cli, kong.Name("gopush"), kong.Writers(io.out, io.err),
 		kong.Description("Durable real-time push: a device that is offline misses nothing.\n\n"+exitHelp),
-		kong.Exit(func(int) { helped = true }), // only help asks for it
+		// Kong ends the process itself after help. Here it only notes it, so that
+		// a command line is a function.
+		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(io))

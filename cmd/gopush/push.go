@@ -14,6 +14,9 @@ import (
 // maxBody bounds what is read of standard input; servers take far less.
 const maxBody = 1 << 20
 
+// pushCmd pushes through the admin API. It tries once: whether to repeat is the
+// caller's decision, by the exit code, as only the idempotency key makes that
+// safe.
 type pushCmd struct {
 	Key  string `arg:"" help:"Subscription key."`
 	Data string `arg:"" name:"json" help:"The message, one JSON value; - reads it from standard input."`
@@ -24,7 +27,8 @@ type pushCmd struct {
 	adminFlags
 }
 
-// pushed is the result of a push.
+// pushed is the result of a push, as --json shows it. The id is a string, as in
+// the API: some readers of JSON round large numbers.
 type pushed struct {
 	Key       push.Key `json:"key"`
 	ID        string   `json:"id"`
@@ -59,6 +63,7 @@ func (c *pushCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	return err
 }
 
+// verb says what has become of the message.
 func (c *pushCmd) verb(result pushed) string {
 	switch {
 	case result.Duplicate:
@@ -76,7 +81,7 @@ func (c *pushCmd) body(stdin io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	data := []byte(c.Data)
+	data := []byte(c.Data) // sent as it is: the server keeps it byte for byte
 	if c.Data == "-" {
 		if data, err = io.ReadAll(io.LimitReader(stdin, maxBody+1)); err != nil {
 			return nil, fmt.Errorf("standard input: %w", err)
@@ -98,6 +103,7 @@ func (c *pushCmd) body(stdin io.Reader) ([]byte, error) {
 	}{key, data, int64(c.TTL / time.Second), c.Transient})
 }
 
+// bearer is the value of the Authorization header; empty without a token.
 func bearer(token string) string {
 	if token == "" {
 		return ""

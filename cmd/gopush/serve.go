@@ -12,6 +12,8 @@ import (
 	"gopush/internal/serve"
 )
 
+// serveCmd has flags for what people change by hand; --set reaches the rest. A
+// flag that is not given leaves the file's setting alone.
 type serveCmd struct {
 	Config      string            `help:"Settings file, YAML; see --print-config." type:"path" placeholder:"FILE"`
 	Data        string            `help:"Data folder." placeholder:"FOLDER"`
@@ -37,8 +39,9 @@ func (c *serveCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	if err != nil {
 		return usage("%w", err)
 	}
+	// Each connection takes a descriptor, and the usual soft limit is 1,024.
 	if files, err := daemon.RaiseFileLimit(); err != nil {
-		log.Warn("few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
+		log.WarnContext(ctx, "few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
 	}
 	sys, err := serve.New(serve.Config{Settings: settings}, log)
 	if err != nil {
@@ -58,6 +61,7 @@ func (c *serveCmd) serve(ctx context.Context, sys *serve.System, start time.Time
 	}
 	b := bannerOf(sys, time.Since(start))
 	if err := b.print(s.out, asJSON); err != nil {
+		// A closed standard output is no reason to stop serving.
 		fmt.Fprintf(s.err, "gopush: the addresses could not be printed: %v\n", err)
 	}
 	select {
@@ -92,7 +96,7 @@ func (c *serveCmd) settings() (config.Serve, error) {
 		{"data", c.Data}, {"log.level", c.LogLevel}, {"log.format", c.LogFormat},
 	} {
 		if f.text == "" {
-			continue
+			continue // not given
 		}
 		if err := settings.Set(f.path, f.text); err != nil {
 			return settings, usage("%w", err)

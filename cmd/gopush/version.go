@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 )
 
+// versionCmd needs no server.
 type versionCmd struct{}
 
 // build is what the toolchain wrote into the binary.
@@ -29,6 +30,8 @@ func (versionCmd) Run(cli *commands, s streams) error {
 	return err
 }
 
+// buildOf picks what tells builds apart. A build outside of a release has no
+// version, only a commit.
 func buildOf(info *debug.BuildInfo) build {
 	b := build{Version: info.Main.Version, Go: info.GoVersion}
 	if b.Version == "" || b.Version == "(devel)" {

@@ -9,12 +9,14 @@ import (
 	"gopush/internal/push"
 )
 
+// whereCmd asks the public API what a device asks before it connects.
 type whereCmd struct {
 	Key string `arg:"" help:"Subscription key."`
 	publicFlags
 }
 
-// place is where a key lives.
+// place is where a key lives: the node's name on the ring, and what clients of
+// each protocol connect to.
 type place struct {
 	Key  push.Key `json:"key"`
 	Node string   `json:"node"`

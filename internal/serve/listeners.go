@@ -32,9 +32,11 @@ type listeners struct {
 	comets                      []cometListeners
 }
 
+// cometListeners are those of one comet.
 type cometListeners struct{ http, tcp, rpc net.Listener }
 
-// listen opens them all, or none.
+// listen opens them all, or none. It goes on after a failure, so that whoever has
+// several ports taken learns it at once.
 func listen(cfg *Config) (*listeners, error) {
 	var ls listeners
 	var errs []error
@@ -78,6 +80,7 @@ func (ls *listeners) close() {
 	}
 }
 
+// addrs tells the real addresses, in the order of the comets' settings.
 func (ls *listeners) addrs(cfg *Config) Addrs {
 	a := Addrs{
 		Public: ls.public.Addr().String(), Admin: ls.admin.Addr().String(),

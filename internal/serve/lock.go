@@ -30,6 +30,9 @@ func lockFolder(dir string) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
+	if err := syncParent(dir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	// Who holds it is only for the message above.
 	if err := errors.Join(f.Truncate(0), write(f, strconv.Itoa(os.Getpid()))); err != nil {
 		return nil, errors.Join(fmt.Errorf("data folder: %w", err), f.Close())
@@ -37,6 +40,20 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// syncParent makes the name of a new data folder durable: all that is synced
+// inside of it would be lost with it.
+func syncParent(dir string) error {
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if err := errors.Join(parent.Sync(), parent.Close()); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	return nil
+}
+
+// write replaces the beginning of the file by one line.
 func write(f *os.File, text string) error {
 	_, err := f.WriteAt([]byte(text+"\n"), 0)
 	return err

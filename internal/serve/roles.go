@@ -40,6 +40,7 @@ func (s *System) components() ([]daemon.Component, error) {
 	return append(all, daemon.Component{Name: "web", Run: s.runWeb}), nil
 }
 
+// part is the logger of a role.
 func (s *System) part(name string) *slog.Logger { return s.log.With(slog.String("part", name)) }
 
 // share is the part of the drain that each of the roles may use: they stop one
@@ -77,9 +78,9 @@ func (e *endpoint) start(l net.Listener, failed context.CancelFunc) {
 
 // stop lets clients finish their streams, for at most grace, and returns what
 // made serving fail, if anything did.
-func (e *endpoint) stop(grace time.Duration, log *slog.Logger) error {
+func (e *endpoint) stop(ctx context.Context, grace time.Duration, log *slog.Logger) error {
 	close(e.drain)
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := rpc.Shutdown(ctx, e.server); err != nil {
 		log.Debug("rpc server stopped late", slog.Any("error", err))
@@ -102,11 +103,12 @@ func (s *System) runMessage(ctx context.Context, ready func()) error {
 	leave := s.coord.Register(s.addrs.Message)
 	ready()
 	<-ctx.Done()
-	leave()
-	return e.stop(s.share(), log)
+	leave() // first, so that nobody chooses this node any more
+	return e.stop(ctx, s.share(), log)
 }
 
-// clients are what a role calls the others with.
+// clients are what a role calls the others with. Each role has its own, as it
+// would in a process of its own.
 type clients struct {
 	messages *rpc.MessageClient
 	comets   *rpc.CometPool
@@ -151,12 +153,14 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	// The node itself does not say when it serves, but the directory does.
 	var watcher sync.WaitGroup
 	watcher.Go(func() { s.announce(ctx, cfg.Group, ready) })
+	// Pushes are taken until the node has drained, so the server goes after it.
 	err = node.Run(ctx, comet.Listeners{HTTP: ls.http, TCP: ls.tcp})
 	cancel()
 	watcher.Wait()
-	return errors.Join(err, e.stop(s.share(), log))
+	return errors.Join(err, e.stop(ctx, s.share(), log))
 }
 
+// cometConfig turns settings into those of the node.
 func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
 	public := coord.Public{WS: c.AdvertiseHTTP, TCP: c.AdvertiseTCP}
 	if public.WS == "" {
@@ -188,6 +192,7 @@ func (s *System) announce(ctx context.Context, group string, ready func()) {
 	}
 }
 
+// serving says whether a group has a primary.
 func (s *System) serving(group string) error {
 	if !s.coord.View().Groups[group].Serving {
 		return fmt.Errorf("the group %s has no primary", group)

@@ -125,6 +125,7 @@ func (s *System) Run(ctx context.Context) error {
 		return err
 	}
 	s.health.Add("process", s.life)
+	// Readiness must turn before the first role stops.
 	told := context.AfterFunc(ctx, func() { s.stopping.Store(true) })
 	defer told()
 	err = daemon.RunGroup(ctx, daemon.GroupConfig{
@@ -135,7 +136,7 @@ func (s *System) Run(ctx context.Context) error {
 	return err
 }
 
-// life says whether the process as a whole is up.
+// life says, for readiness, whether the process as a whole is up.
 func (s *System) life() error {
 	if s.stopping.Load() {
 		return errors.New("stopping")
