@@ -29,6 +29,8 @@ type Node struct {
 	stop context.CancelFunc
 
 	serving atomic.Pointer[service]
+	served  chan struct{} // closed by began
+	began   func()        // once
 	conns   atomic.Int64
 
 	gate    sync.RWMutex
@@ -56,8 +58,9 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	n := &Node{
 		cfg: cfg, deps: deps, log: deps.Log,
 		table: newTable(), public: newChannel(push.PublicKey),
-		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}),
+		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}), served: make(chan struct{}),
 	}
+	n.began = sync.OnceFunc(func() { close(n.served) })
 	n.met = newMetrics(deps.Metrics, n)
 	n.life, n.stop = context.WithCancel(context.Background())
 	return n, nil
@@ -79,6 +82,17 @@ func (n *Node) Run(ctx context.Context, l Listeners) error {
 	return err
 }
 
+// Ready is closed once the node serves for the first time.
+func (n *Node) Ready() <-chan struct{} { return n.served }
+
+// Serving is nil while the node serves its group; the error says why it does not.
+func (n *Node) Serving() error {
+	if !n.service().valid() {
+		return errMoving()
+	}
+	return nil
+}
+
 // campaign serves one term after the other.
 func (n *Node) campaign(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -93,6 +107,7 @@ func (n *Node) campaign(ctx context.Context) {
 		n.table.forget()
 		srv := newService(term, n.deps.Now, n.cfg.IDLease)
 		n.serving.Store(srv)
+		n.began()
 		n.log.InfoContext(ctx, "serving", slog.Int64("epoch", term.Epoch()))
 		srv.keep(ctx, func(err error) { n.log.WarnContext(ctx, "could not raise the id ceiling", slog.Any("error", err)) })
 		if ctx.Err() != nil {

@@ -149,11 +149,15 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	e.start(ls.rpc, cancel)
-	s.health.Add("comet "+cfg.Group, func() error { return s.serving(cfg.Group) })
-	// The node itself does not say when it serves, but the directory does.
+	s.health.Add("comet "+cfg.Group, node.Serving)
 	var watcher sync.WaitGroup
-	watcher.Go(func() { s.announce(ctx, cfg.Group, ready) })
-	// Pushes are taken until the node has drained, so the server goes after it.
+	watcher.Go(func() {
+		select {
+		case <-node.Ready():
+			ready()
+		case <-ctx.Done():
+		}
+	})
 	err = node.Run(ctx, comet.Listeners{HTTP: ls.http, TCP: ls.tcp})
 	cancel()
 	watcher.Wait()
@@ -174,30 +178,6 @@ func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
 		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Heartbeat: c.Heartbeat, Origins: c.Origins,
 		Newest: s.cfg.Settings.Messages.Newest, Drain: s.share(),
 	}
-}
-
-// announce calls ready once the group serves.
-func (s *System) announce(ctx context.Context, group string, ready func()) {
-	for {
-		changed := s.coord.Changed()
-		if s.serving(group) == nil {
-			ready()
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// serving says whether a group has a primary.
-func (s *System) serving(group string) error {
-	if !s.coord.View().Groups[group].Serving {
-		return fmt.Errorf("the group %s has no primary", group)
-	}
-	return nil
 }
 
 // runWeb is the web role.

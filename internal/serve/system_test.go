@@ -190,7 +190,7 @@ func TestReadiness(t *testing.T) {
 	if err := sys.life(); err == nil || err.Error() != "starting" {
 		t.Errorf("before: %v", err)
 	}
-	if err := sys.serving("node1"); err == nil {
+	if sys.coord.View().Groups["node1"].Serving {
 		t.Error("a group serves before Run")
 	}
 	sys.stopping.Store(true)
