@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -41,7 +42,7 @@ func listen(cfg *Config) (*listeners, error) {
 	var ls listeners
 	var errs []error
 	open := func(setting, addr string) net.Listener {
-		l, err := net.Listen("tcp", addr)
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
 			errs = append(errs, fmt.Errorf("%s: another process listens on %s already; stop it, or choose other ports, all at once with --ports-from", setting, addr))

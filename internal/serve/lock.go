@@ -24,7 +24,7 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer f.Close() // nothing was written
+		defer func() { _ = f.Close() }() // nothing was written
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("the data folder %s is in use%s; stop that one, or choose another folder with --data", dir, by(f))
 		}

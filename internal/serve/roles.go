@@ -83,7 +83,7 @@ func (e *endpoint) stop(ctx context.Context, grace time.Duration, log *slog.Logg
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := rpc.Shutdown(ctx, e.server); err != nil {
-		log.Debug("rpc server stopped late", slog.Any("error", err))
+		log.DebugContext(ctx, "rpc server stopped late", slog.Any("error", err))
 	}
 	<-e.ended
 	return e.err

@@ -26,7 +26,7 @@ func adminToken(path string, log *slog.Logger) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
-	defer f.Close() // only read
+	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)

@@ -45,7 +45,7 @@ func (c *Coordinator) Campaign(ctx context.Context, m coord.Member) (coord.Term,
 			return nil, err
 		}
 		if t != nil {
-			c.log.Debug("term begun", slog.String("group", m.Group), slog.Int64("epoch", t.epoch),
+			c.log.DebugContext(ctx, "term begun", slog.String("group", m.Group), slog.Int64("epoch", t.epoch),
 				slog.Int64("floor", int64(t.floor)))
 			return t, nil
 		}
