@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"gopush/web/console"
 )
 
 // route is one operation of an API: a method on a path pattern of net/http's
@@ -89,8 +91,11 @@ func isClean(path string) bool {
 		!strings.Contains(path+"/", "/./") && !strings.Contains(path+"/", "/../")
 }
 
-// isV2 tells the two protocols apart: everything outside /v2/ answers as v1.
-func isV2(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/") }
+// isV2 tells the two protocols apart: everything outside /v2/ answers as v1, but
+// for what the console asks.
+func isV2(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/v2/") || r.URL.Path == console.NodePath
+}
 
 // notFound answers in the terms of the protocol that was meant.
 func notFound(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 
 	"gopush/internal/push"
@@ -42,7 +43,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	// Order matters: what is refused is observed too, and nothing of the admin
 	// API is looked at before its guard.
 	s.public = s.observe("public", s.cors(mount(s.publicRoutes())))
-	s.admin = s.observe("admin", s.guard(mount(s.adminRoutes())))
+	admin, err := s.withConsole(s.guard(mount(slices.Concat(s.adminRoutes(), s.consoleRoutes()))))
+	if err != nil {
+		return nil, err
+	}
+	s.admin = s.observe("admin", admin)
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 
@@ -49,14 +50,20 @@ func (b banner) text() string {
 	} {
 		fmt.Fprintf(&t, "  %-16s %s\n", line[0], line[1])
 	}
-	auth := ""
+	auth, fragment := "", ""
 	if b.Token == "" {
 		t.WriteString("  admin token      none: development mode, this machine only\n")
 	} else {
 		fmt.Fprintf(&t, "  admin token      %s (in %s)\n", b.Token, b.TokenFile)
 		auth = " -H 'Authorization: Bearer " + b.Token + "'"
+		// Browsers keep what is behind # to themselves.
+		fragment = "#token=" + url.QueryEscape(b.Token)
 	}
 	fmt.Fprintf(&t, `
+See it work, with a pretend phone, in a browser:
+
+  http://%s/console/%s
+
 Push a message to the key phone-1; nobody needs to be connected:
 
   curl -sS http://%s/v2/messages%s -H 'Content-Type: application/json' -d '{"key":"phone-1","data":{"text":"hello"}}'
@@ -70,7 +77,7 @@ Read what is stored for phone-1:
   curl -sS 'http://%s/v2/messages?key=phone-1&after=0'
 
 Ctrl-C here stops the server; the messages stay.
-`, reachable(a.Admin), auth, reachable(c.HTTP), reachable(a.Public))
+`, reachable(a.Admin), fragment, reachable(a.Admin), auth, reachable(c.HTTP), reachable(a.Public))
 	return t.String()
 }
 

@@ -45,8 +45,9 @@ var Layers = map[string]Layer{
 	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"comet/client", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 
+	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
-	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"internal/coord/local"}},
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
 
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
 	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},

@@ -24,12 +24,20 @@ const NodePath = Path + "node"
 //go:embed page
 var page embed.FS
 
-// types are all that the page is made of; another kind of file is a mistake.
-var types = map[string]string{
-	".html": "text/html; charset=utf-8",
-	".css":  "text/css; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-	".svg":  "image/svg+xml",
+// contentType of a file of the page; another kind of file is a mistake.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	default:
+		return ""
+	}
 }
 
 // Config says what the page may talk to.
@@ -79,12 +87,12 @@ func New(cfg Config) (*Console, error) {
 
 // add makes an asset of one file.
 func (c *Console) add(name string, body []byte) error {
-	contentType, ok := types[path.Ext(name)]
-	if !ok {
+	kind := contentType(name)
+	if kind == "" {
 		return fmt.Errorf("%s has no type that the page may have", name)
 	}
 	sum := sha256.Sum256(body)
-	c.files[name] = asset{body, contentType, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	c.files[name] = asset{body, kind, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 	return nil
 }
 

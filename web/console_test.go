@@ -1,0 +1,124 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"gopush/web/console"
+)
+
+// askConsole asks past the check against openapi.yaml, where the page is not.
+func askConsole(h http.Handler, method, path string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://127.0.0.1:8091"+path, http.NoBody)
+	r.RemoteAddr = "127.0.0.1:5000"
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestConsoleNeedsNoToken: the page comes to whoever opens the link; nothing
+// beside it does.
+func TestConsoleNeedsNoToken(t *testing.T) {
+	s := newServer(t, newCluster(t, "node1"), discard())
+	for path, want := range map[string]int{
+		"/console/": 200, "/console/app.js": 200, "/console": 308, "/console/nothing": 404, "/console/node/": 404,
+		console.NodePath: 401, console.NodePath + "?key=K": 401, "/": 401, "/consoles": 401, "/Console/": 401, "//console/": 401,
+		"/v2/keys/K": 401, "/v2/../console/": 401, "/./console/": 401,
+	} {
+		if w := askConsole(s.Admin(), "GET", path); w.Code != want {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	// Nothing leads from the page's path to the API behind the token.
+	for _, path := range []string{"/console/../v2/nodes", "/console/..%2fv2/nodes", "/console//v2/nodes", "/console/v2/nodes"} {
+		if w := askConsole(s.Admin(), "GET", path); w.Code != 404 || strings.Contains(w.Body.String(), "node1") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if w := askConsole(s.Admin(), "POST", "/console/"); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d %v", w.Code, w.Header())
+	}
+	if w := askConsole(s.Public(), "GET", "/console/"); w.Code != 404 {
+		t.Errorf("on the public listener: %d", w.Code)
+	}
+	if w := askConsole(s.Public(), "GET", console.NodePath+"?key=K"); w.Code != 404 {
+		t.Errorf("the node on the public listener: %d", w.Code)
+	}
+}
+
+// TestConsoleNode: the page's own way to the node of a key is that of /v2/node.
+func TestConsoleNode(t *testing.T) {
+	h := newHarness(t, newCluster(t, "node1"))
+	admin := h.server.Admin()
+	token := []string{"Authorization", "Bearer " + testToken}
+	w := askConsole(admin, "GET", console.NodePath+"?key=K", token...)
+	if public := h.get(t, "/v2/node?key=K"); w.Code != 200 || w.Body.String() != public.body || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %s, publicly %s", w.Code, w.Body, public.body)
+	}
+	for _, tt := range []struct {
+		method, query string
+		header        []string
+		status        int
+		code          string
+	}{
+		{"GET", "?key=K", nil, 401, "unauthenticated"},
+		{"GET", "?key=K", []string{"Authorization", "Bearer wrong"}, 401, "unauthenticated"},
+		{"GET", "?key=", token, 400, "bad_key"},
+		{"GET", "?key=a&key=b", token, 400, "bad_request"},
+		{"POST", "?key=K", token, 405, "method_not_allowed"},
+	} {
+		w := askConsole(admin, tt.method, console.NodePath+tt.query, tt.header...)
+		if w.Code != tt.status || w.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(w.Body.String(), `"code":"`+tt.code+`"`) {
+			t.Errorf("%s %s: %d %s", tt.method, tt.query, w.Code, w.Body)
+		}
+	}
+}
+
+// TestConsolePolicy: the page may connect to the nodes that the directory knows.
+func TestConsolePolicy(t *testing.T) {
+	c := newCluster(t, "node1", "node2")
+	s := newServer(t, c, discard())
+	policy := askConsole(s.Admin(), "GET", "/console/").Header().Get("Content-Security-Policy")
+	for name, g := range c.View().Groups {
+		if g.Public.WS == "" || !strings.Contains(policy, " ws://"+g.Public.WS) {
+			t.Errorf("%s at %q is not in %s", name, g.Public.WS, policy)
+		}
+	}
+	if got := askConsole(s.Admin(), "GET", "/console/").Header().Get("Cache-Control"); got != "no-cache" {
+		t.Errorf("Cache-Control %q", got)
+	}
+}
+
+// TestConsoleInDevelopment: without a token the page and what it asks for still
+// go to pages of its own origin alone.
+func TestConsoleInDevelopment(t *testing.T) {
+	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.AdminToken, c.DevLoopback = "", true })
+	same := []string{"Origin", "http://127.0.0.1:8091", "Sec-Fetch-Site", "same-origin"}
+	if w := askConsole(s.Admin(), "GET", "/console/", same...); w.Code != 200 {
+		t.Errorf("page: %d", w.Code)
+	}
+	if w := askConsole(s.Admin(), "GET", console.NodePath+"?key=K", same...); w.Code != 200 {
+		t.Errorf("node: %d %s", w.Code, w.Body)
+	}
+	if w := askConsole(s.Admin(), "DELETE", "/v2/messages?key=K", "Origin", "http://evil.example", "Sec-Fetch-Site", "cross-site"); w.Code != 403 {
+		t.Errorf("a foreign page: %d", w.Code)
+	}
+}
+
+// TestConsoleIsLogged: by its path alone, and as one route whatever was asked.
+func TestConsoleIsLogged(t *testing.T) {
+	var log lockedBuffer
+	s := newServer(t, newCluster(t, "node1"), slog.New(slog.NewTextHandler(&log, nil)))
+	askConsole(s.Admin(), "GET", "/console/app.js?secret=1")
+	askConsole(s.Admin(), "GET", "/console/unknown-path")
+	text := log.String()
+	if strings.Count(text, "/console/") != 2 || strings.Contains(text, "secret") || strings.Contains(text, "unknown-path") {
+		t.Errorf("%s", text)
+	}
+}
