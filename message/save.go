@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"errors"
 
 	"gopush/internal/push"
 	"gopush/internal/rpc"
@@ -101,6 +102,9 @@ func (s *Service) prepare(ctx context.Context, w push.Write) (pending, error) {
 
 // before marks an error that came before anything was written.
 func before(err error) error {
+	if e, ok := errors.AsType[*push.Error](err); ok && e.Kind == push.KindInternal {
+		return err // the write itself is wrong; trying again would not help
+	}
 	return push.Wrap(push.KindStoreUnavailable, err, "the store could not be read; nothing was stored, try again")
 }
 
