@@ -38,17 +38,21 @@ func (a *API) Ops(ctx context.Context, target string) (Answer, error) {
 // Message is what a pusher asks for; the zero fields are left out.
 type Message struct {
 	Key         string          `json:"key,omitempty"`
-	Data        json.RawMessage `json:"data"`
+	Data        json.RawMessage `json:"-"`
 	TTL         int             `json:"ttl_s,omitempty"`
 	ExpiresAt   int64           `json:"expires_at,omitempty"`
 	Transient   bool            `json:"transient,omitempty"`
 	Idempotency string          `json:"idempotency_key,omitempty"`
 }
 
-// JSON is the message as a request body, or as a line of a batch.
+// JSON is the message as a request body, or as a line of a batch. The data is in
+// it byte for byte, which encoding/json would not leave it.
 func (m Message) JSON() string {
-	b, _ := json.Marshal(m) // raw JSON, strings and numbers: cannot fail
-	return string(b)
+	rest, _ := json.Marshal(m) // strings and numbers: cannot fail
+	if string(rest) == "{}" {
+		return `{"data":` + string(m.Data) + "}"
+	}
+	return `{"data":` + string(m.Data) + "," + string(rest[1:])
 }
 
 // Text makes JSON data of a string.

@@ -65,7 +65,7 @@ func Check(events []Event) []Violation {
 // pushed is what became of one token.
 type pushed struct {
 	stream  string
-	expires int64
+	expires int64 // the latest that its life can end; 0: after the test
 	floor   int64 // the highest id acknowledged in its stream before the first try
 	id      int64 // 0: never acknowledged
 	unknown bool  // some try may have been stored
@@ -123,8 +123,9 @@ func (c *checker) pusherSide(i int, e Event) {
 	switch e.Kind {
 	case EvTry:
 		if c.pushes[e.Token] == nil {
-			c.pushes[e.Token] = &pushed{stream: e.Stream, expires: e.Expires, floor: s.highest}
+			c.pushes[e.Token] = &pushed{stream: e.Stream, floor: s.highest}
 		}
+		c.pushes[e.Token].expires = max(c.pushes[e.Token].expires, e.Expires)
 	case EvOutcome:
 		c.outcome(s, e)
 	case EvWithdraw:
@@ -143,6 +144,7 @@ func (c *checker) outcome(s *streamState, e Event) {
 		c.complain(Faulty, e, "an outcome of %s without a try", e.Token)
 		return
 	}
+	p.expires = max(p.expires, e.Expires)
 	switch {
 	case e.State == Unknown:
 		p.unknown = true

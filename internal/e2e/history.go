@@ -15,7 +15,8 @@ type EventKind string
 const (
 	// EvTry: somebody begins to push. Stream, Token, Expires.
 	EvTry EventKind = "try"
-	// EvOutcome: what that somebody knows afterwards. Stream, Token, State, ID.
+	// EvOutcome: what that somebody knows afterwards. Stream, Token, State, ID,
+	// Expires.
 	EvOutcome EventKind = "outcome"
 	// EvWithdraw: a recall begins. Stream, ID.
 	EvWithdraw EventKind = "withdraw"

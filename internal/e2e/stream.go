@@ -88,10 +88,7 @@ func DialStream(ctx context.Context, addr, query string) (Stream, error) {
 func (s wsStream) NetConn() net.Conn { return s.Conn }
 
 func (s wsStream) Next(wait time.Duration) (StreamFrame, error) {
-	if err := s.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return StreamFrame{}, err
-	}
-	text, err := s.ReadText()
+	text, err := s.nextText(wait)
 	if err != nil {
 		return StreamFrame{}, err
 	}
@@ -169,15 +166,17 @@ func (s *sseStream) NetConn() net.Conn { return s.Conn }
 
 // Next reads one event as a browser does; comments are passed over.
 func (s *sseStream) Next(wait time.Duration) (StreamFrame, error) {
-	if err := s.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return StreamFrame{}, err
-	}
 	var event, id string
 	var data []string
-	for {
+	for end := time.Now().Add(wait); ; {
+		if data == nil && event == "" {
+			if err := awaitByte(s.Conn, s.in, time.Until(end)); err != nil {
+				return StreamFrame{}, err
+			}
+		}
 		line, err := s.in.ReadString('\n')
 		if err != nil {
-			return StreamFrame{}, err
+			return StreamFrame{}, cutOff(err)
 		}
 		line = strings.TrimSuffix(line, "\n")
 		if line == "" {
@@ -208,6 +207,30 @@ func (s *sseStream) Next(wait time.Duration) (StreamFrame, error) {
 	}
 }
 
+// frameTime is how long the rest of something that has begun may take.
+const frameTime = 20 * time.Second
+
+// awaitByte waits for the next byte without taking it, so that a wait that ends
+// for want of one leaves the stream whole; what follows has frameTime.
+func awaitByte(conn net.Conn, in *bufio.Reader, wait time.Duration) error {
+	if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return err
+	}
+	if _, err := in.Peek(1); err != nil {
+		return err
+	}
+	return conn.SetReadDeadline(time.Now().Add(frameTime))
+}
+
+// cutOff makes an error of the middle of a frame, which is no Timeout any more:
+// the stream cannot be gone on with.
+func cutOff(err error) error {
+	if Timeout(err) {
+		return fmt.Errorf("cut off in the middle: %v", err)
+	}
+	return err
+}
+
 // ReadUntil reads frames up to and including the first of the type.
 func ReadUntil(s Stream, kind string, wait time.Duration) ([]StreamFrame, error) {
 	end := time.Now().Add(wait)
@@ -228,4 +251,16 @@ func ReadUntil(s Stream, kind string, wait time.Duration) ([]StreamFrame, error)
 func Timeout(err error) bool {
 	ne, ok := errors.AsType[net.Error](err)
 	return ok && ne.Timeout()
+}
+
+// hostOf is the host:port of a URL.
+func hostOf(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", err
+	}
+	if u.Host == "" {
+		return "", fmt.Errorf("the URL %q names no host", raw)
+	}
+	return u.Host, nil
 }

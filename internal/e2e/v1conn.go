@@ -71,12 +71,12 @@ func (c *tcpV1) Heartbeat() error { return writeAll(c.Conn, "h") }
 
 // Next reads "+h" or "-x", or a message in its frame.
 func (c *tcpV1) Next(wait time.Duration) (string, error) {
-	if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	if err := awaitByte(c.Conn, c.in, wait); err != nil {
 		return "", err
 	}
 	line, err := c.in.ReadString('\n')
 	if err != nil {
-		return line, err
+		return line, cutOff(err)
 	}
 	line, ok := strings.CutSuffix(line, "\r\n")
 	length, isMessage := strings.CutPrefix(line, "$")
@@ -89,7 +89,7 @@ func (c *tcpV1) Next(wait time.Duration) (string, error) {
 	}
 	body := make([]byte, n+2)
 	if _, err := io.ReadFull(c.in, body); err != nil {
-		return "", err
+		return "", cutOff(err)
 	}
 	if !bytes.HasSuffix(body, []byte("\r\n")) {
 		return "", fmt.Errorf("a message of %d bytes does not end where it should: %.200q", n, body)
@@ -117,10 +117,7 @@ func (c wsV1) NetConn() net.Conn { return c.Conn }
 func (c wsV1) Heartbeat() error { return c.Send(OpText, "h") }
 
 func (c wsV1) Next(wait time.Duration) (string, error) {
-	if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return "", err
-	}
-	text, err := c.ReadText()
+	text, err := c.nextText(wait)
 	return strings.TrimSuffix(string(text), "\r\n"), err
 }
 

@@ -80,7 +80,7 @@ var v1Public = []v1Case{
 	{"a callback name: a digit first", "/1/time/get?cb=1a", v1JSON, `{"ret":65534}`},
 	{"a callback name: 64 characters", "/1/server/get?cb=" + strings.Repeat("a", 64), v1JS, strings.Repeat("a", 64) + `({"ret":65534})`},
 	{"a callback name: 65 characters", "/1/server/get?cb=" + strings.Repeat("a", 65), v1JSON, `{"ret":65534}`},
-	{"a callback name, no version", "/time/get?callback=a;b", v1JSON, `{"msg":"ok","ret":65534}`},
+	{"a callback name, no version", "/time/get?callback=a%3Bb", v1JSON, `{"msg":"ok","ret":65534}`},
 }
 
 var anyTime = regexp.MustCompile(`"timeid":\d{17}\b`)

@@ -366,7 +366,7 @@ func TestV1TCPMessageBytes(t *testing.T) {
 	if _, err := readFull(conn, hello); err != nil || string(hello) != "+h\r\n" {
 		t.Fatalf("got %q, %v", hello, err)
 	}
-	res, err := c.API.Admin(t.Context(), "POST", "/1/admin/push?expire=60&key=bytes", `{"é":1}`)
+	res, err := c.API.Admin(t.Context(), "POST", "/admin/push?expire=60&key=bytes", `{"é":1}`)
 	if err != nil || res.Body != `{"ret":0}` {
 		t.Fatalf("push: %s, %v", res, err)
 	}

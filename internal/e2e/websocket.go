@@ -109,6 +109,23 @@ func upgrade(ctx context.Context, conn net.Conn, addr, target string, header htt
 	return w, conn.SetDeadline(time.Time{})
 }
 
+// readHandshake reads the answer to an upgrade that was asked for by hand.
+func (w *Websocket) readHandshake() (err error) {
+	if err := w.SetReadDeadline(time.Now().Add(frameTime)); err != nil {
+		return err
+	}
+	if w.Response, err = http.ReadResponse(w.in, nil); err != nil {
+		return err
+	}
+	if w.Response.StatusCode != http.StatusSwitchingProtocols {
+		return &StatusError{Status: w.Response.StatusCode}
+	}
+	return nil
+}
+
+// newReader is how every client here reads.
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
+
 // acceptOf is the proof of RFC 6455 section 4.2.2.
 func acceptOf(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
@@ -215,28 +232,48 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("closed by the server: %d %q", e.Code, e.Text)
 }
 
+// nextText waits for the next text frame, and reads it. Pings that come first are
+// answered.
+func (w *Websocket) nextText(wait time.Duration) ([]byte, error) {
+	for end := time.Now().Add(wait); ; {
+		if err := awaitByte(w.Conn, w.in, time.Until(end)); err != nil {
+			return nil, err
+		}
+		text, err := w.readOne()
+		if text != nil || err != nil {
+			return text, cutOff(err)
+		}
+	}
+}
+
 // ReadText reads the next text frame; it answers pings on the way. A close frame
 // is answered and returned as a *CloseError.
 func (w *Websocket) ReadText() ([]byte, error) {
 	for {
-		f, err := w.ReadFrame()
-		if err != nil {
-			return nil, err
+		if text, err := w.readOne(); text != nil || err != nil {
+			return text, err
 		}
-		switch {
-		case f.Opcode == OpText && f.Final:
-			return f.Payload, nil
-		case f.Opcode == OpPing:
-			if err := w.Send(OpPong, string(f.Payload)); err != nil {
-				return nil, err
-			}
-		case f.Opcode == OpPong:
-		case f.Opcode == OpClose:
-			code, text := f.CloseCode()
-			_ = w.Send(OpClose, string(f.Payload[:min(2, len(f.Payload))])) // the server may be gone
-			return nil, &CloseError{Code: code, Text: text}
-		default:
-			return nil, fmt.Errorf("unexpected frame: %s", f)
-		}
+	}
+}
+
+// readOne reads one frame; nil: it was no text, and has been dealt with.
+func (w *Websocket) readOne() ([]byte, error) {
+	f, err := w.ReadFrame()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case f.Opcode == OpText && f.Final:
+		return f.Payload, nil // never nil, even if empty
+	case f.Opcode == OpPing:
+		return nil, w.Send(OpPong, string(f.Payload))
+	case f.Opcode == OpPong:
+		return nil, nil
+	case f.Opcode == OpClose:
+		code, text := f.CloseCode()
+		_ = w.Send(OpClose, string(f.Payload[:min(2, len(f.Payload))])) // the server may be gone
+		return nil, &CloseError{Code: code, Text: text}
+	default:
+		return nil, fmt.Errorf("unexpected frame: %s", f)
 	}
 }

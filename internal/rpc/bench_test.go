@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -123,15 +124,17 @@ func BenchmarkRead(b *testing.B) {
 		}
 		reportCPU(b, before)
 	})
-	b.Run("parallel=64", func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetParallelism(32)
-		before := cpuTime(b)
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				read()
-			}
+	for _, depth := range []int{64, 256} {
+		b.Run(fmt.Sprintf("parallel=%d", depth), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(max(1, depth/runtime.GOMAXPROCS(0)))
+			before := cpuTime(b)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					read()
+				}
+			})
+			reportCPU(b, before)
 		})
-		reportCPU(b, before)
-	})
+	}
 }

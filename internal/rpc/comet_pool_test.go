@@ -52,7 +52,7 @@ func TestUnaryCallsOfTheComet(t *testing.T) {
 		wantKind(t, err, push.KindBadKey)
 	}
 	p := push.Push{Key: "user", Body: []byte("1"), ExpiresAt: 99, Transient: true, IdempotencyKey: "i", RequestID: "r"}
-	if r, err := pushNow(t, t.Context(), c, p); err != nil || r.ID != 99 {
+	if r, err := pushNow(t.Context(), t, c, p); err != nil || r.ID != 99 {
 		t.Errorf("got %v, error %v", r, err)
 	}
 }
@@ -97,7 +97,7 @@ func TestFollow(t *testing.T) {
 	if err := c.Follow(t.Context(), func(Event) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("got %v", err)
 	}
-	receive(t, ends) // the service is told that nobody follows any more
+	_ = receive(t, ends) // the service is told that nobody follows any more
 
 	ctx, cancel := context.WithCancel(t.Context())
 	err := c.Follow(ctx, func(e Event) error {
@@ -109,7 +109,7 @@ func TestFollow(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	receive(t, ends)
+	_ = receive(t, ends)
 
 	err = c.Follow(t.Context(), func(e Event) error {
 		if e.Kind == EventDelete {
@@ -156,7 +156,7 @@ func TestASlowFollowerHoldsItsOwnStreamOnly(t *testing.T) {
 	receive(t, slow)
 	defer close(let)
 	for range 20 {
-		if _, err := pushNow(t, t.Context(), c, push.Push{Key: "user"}); err != nil {
+		if _, err := pushNow(t.Context(), t, c, push.Push{Key: "user"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +166,7 @@ func TestIdleCometsAreDropped(t *testing.T) {
 	a, b := cometNode(t, &fakeComet{}), cometNode(t, &fakeComet{})
 	p := cometPool(t, CometPoolConfig{IdleAfter: time.Hour})
 	for _, n := range []*peerNode{a, b} {
-		if _, err := pushNow(t, t.Context(), p.At(n.addr), push.Push{Key: "user"}); err != nil {
+		if _, err := pushNow(t.Context(), t, p.At(n.addr), push.Push{Key: "user"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestIdleCometsAreDropped(t *testing.T) {
 	if n := len(p.comets); n != 0 {
 		t.Fatalf("%d comets are left", n)
 	}
-	if _, err := pushNow(t, t.Context(), p.At(a.addr), push.Push{Key: "user"}); err != nil {
+	if _, err := pushNow(t.Context(), t, p.At(a.addr), push.Push{Key: "user"}); err != nil {
 		t.Errorf("a dropped comet is not connected again: %v", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestIdleCometsAreDropped(t *testing.T) {
 func TestTheSweeperSweeps(t *testing.T) {
 	n := cometNode(t, &fakeComet{})
 	p := cometPool(t, CometPoolConfig{IdleAfter: 10 * time.Millisecond})
-	if _, err := pushNow(t, t.Context(), p.At(n.addr), push.Push{Key: "user"}); err != nil {
+	if _, err := pushNow(t.Context(), t, p.At(n.addr), push.Push{Key: "user"}); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(patience); ; {
@@ -233,7 +233,7 @@ func TestThePoolIsBounded(t *testing.T) {
 	if p.Pending() != 2 {
 		t.Errorf("%d pushes are pending", p.Pending())
 	}
-	_, err := pushNow(t, t.Context(), p.At(other.addr), push.Push{Key: "user"})
+	_, err := pushNow(t.Context(), t, p.At(other.addr), push.Push{Key: "user"})
 	wantKind(t, err, push.KindBusy)
 	close(let)
 	for range 2 {
@@ -241,7 +241,7 @@ func TestThePoolIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := pushNow(t, t.Context(), p.At(other.addr), push.Push{Key: "user"}); err != nil {
+	if _, err := pushNow(t.Context(), t, p.At(other.addr), push.Push{Key: "user"}); err != nil {
 		t.Errorf("no idle comet made room: %v", err)
 	}
 	if n := len(p.comets); n != 2 {
@@ -261,7 +261,7 @@ func TestPoolClose(t *testing.T) {
 		t.Error(err)
 	}
 	wantKind(t, receive(t, errs), push.KindOutcomeUnknown)
-	_, err := pushNow(t, t.Context(), c, push.Push{Key: "user"})
+	_, err := pushNow(t.Context(), t, c, push.Push{Key: "user"})
 	wantKind(t, err, push.KindNoNode)
 	_, err = c.Time(t.Context())
 	wantKind(t, err, push.KindNoNode)

@@ -14,22 +14,38 @@ const (
 	maxPageBytes    = 4 << 20
 )
 
-func spanToPB(key push.Key, s push.Span) *pb.ReadRequest {
-	return &pb.ReadRequest{
-		Key: []byte(key), After: int64(s.After), Until: int64(s.Until),
+// What an item asks for.
+const (
+	readPage = iota
+	readNewest
+)
+
+// smallPage is the largest guess for a page that shares its stream with those
+// that nobody should wait for. messageGuess is what a message is taken for
+// before it is read.
+const (
+	smallPage    = 128 << 10
+	messageGuess = 1 << 10
+)
+
+// pageGuess is about how many bytes a page of s will have.
+func pageGuess(s push.Span) int {
+	s = fitted(s)
+	return min(s.Bytes, max(s.Limit, 1)*messageGuess)
+}
+
+func spanToPB(key push.Key, s push.Span) *pb.ReadItem {
+	return &pb.ReadItem{
+		Key: []byte(key), What: readPage, After: int64(s.After), Until: int64(s.Until),
 		Limit: clamp32(s.Limit), Bytes: int64(s.Bytes), Newest: clamp32(s.Newest),
 	}
 }
 
-func spanFromPB(r *pb.ReadRequest) (push.Key, push.Span, error) {
-	key, err := keyFromPB(r.GetKey())
-	if err != nil {
-		return "", push.Span{}, err
-	}
-	return key, push.Span{
+func spanFromPB(r *pb.ReadItem) push.Span {
+	return push.Span{
 		After: push.ID(r.GetAfter()), Until: push.ID(r.GetUntil()),
 		Limit: int(r.GetLimit()), Bytes: int(r.GetBytes()), Newest: int(r.GetNewest()),
-	}, nil
+	}
 }
 
 // fitted is s with limits that keep its page within one message.
@@ -42,24 +58,6 @@ func fitted(s push.Span) push.Span {
 }
 
 func clamp32(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
-
-func pageToPB(p push.Page) *pb.ReadReply {
-	out := &pb.ReadReply{Messages: messagesToPB(p.Messages), Next: int64(p.Next), More: p.More}
-	for _, g := range p.Gaps {
-		out.Gaps = append(out.Gaps, &pb.Gap{After: int64(g.After), Until: int64(g.Until), Reason: some(string(g.Reason))})
-	}
-	return out
-}
-
-func pageFromPB(p *pb.ReadReply) push.Page {
-	out := push.Page{Messages: messagesFromPB(p.GetMessages()), Next: push.ID(p.GetNext()), More: p.GetMore()}
-	for _, g := range p.GetGaps() {
-		out.Gaps = append(out.Gaps, push.Gap{
-			After: push.ID(g.GetAfter()), Until: push.ID(g.GetUntil()), Reason: push.GapReason(g.GetReason()),
-		})
-	}
-	return out
-}
 
 func fenceToPB(f Fence) *pb.Fence { return &pb.Fence{Group: some(f.Group), Epoch: f.Epoch} }
 

@@ -141,17 +141,26 @@ func TestReadSurvives(t *testing.T) {
 			After: anyID.Draw(t, "after"), Until: anyID.Draw(t, "until"), Limit: int(rapid.Int32().Draw(t, "limit")),
 			Bytes: rapid.Int().Draw(t, "bytes"), Newest: int(rapid.Int32().Draw(t, "newest")),
 		}
-		k, span, err := spanFromPB(over(t, spanToPB(key, in), new(pb.ReadRequest)))
-		if err != nil || k != key {
+		item := over(t, spanToPB(key, in), new(pb.ReadItem))
+		if k, err := keyFromPB(item.GetKey()); err != nil || k != key {
 			t.Fatalf("key %q, error %v", k, err)
 		}
-		same(t, span, in)
+		same(t, spanFromPB(item), in)
 
 		page := push.Page{
 			Messages: someOf(t, anyMessage, 0, 5, "messages"), Gaps: someOf(t, gap, 0, 5, "gaps"),
 			Next: anyID.Draw(t, "next"), More: rapid.Bool().Draw(t, "more"),
 		}
-		same(t, pageFromPB(over(t, pageToPB(page), new(pb.ReadReply))), page)
+		answer := pageToPB(&page)
+		answer.Tag = math.MaxUint64
+		got, err := pageFromPB(over(t, answer, new(pb.ReadAnswer)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got, page)
+		if size := proto.Size(&pb.ReadAnswers{Items: []*pb.ReadAnswer{answer}}); size > answerSize(answer) {
+			t.Fatalf("takes %d bytes, counted as %d: frames could grow over the limit", size, answerSize(answer))
+		}
 	})
 }
 
@@ -182,7 +191,7 @@ func TestBadItemsAreRefused(t *testing.T) {
 		wantKind(t, err, push.KindBadKey)
 		_, err = writeFromPB(&pb.SaveItem{Key: key, Messages: make([]*pb.Msg, 1)})
 		wantKind(t, err, push.KindBadKey)
-		_, _, err = spanFromPB(&pb.ReadRequest{Key: key})
+		_, err = keyFromPB(key)
 		wantKind(t, err, push.KindBadKey)
 	}
 	for _, n := range []int{0, push.MaxBurstMessages + 1} {
@@ -245,7 +254,11 @@ func FuzzFromPeer(f *testing.F) {
 	save, _ := proto.Marshal(&pb.SaveFrame{Items: []*pb.SaveItem{writeToPB(&w)}})
 	answer, _ := proto.Marshal(&pb.SaveAnswers{Items: []*pb.SaveAnswer{writtenToPB(1, stored(&w), nil)}, Draining: true})
 	failed, _ := proto.Marshal(&pb.PushAnswers{Items: []*pb.PushAnswer{receiptToPB(1, push.Receipt{}, push.E(push.KindBusy, "full"))}})
-	for _, seed := range [][]byte{nil, save, answer, failed, {0x0a, 0x02, 0x0a, 0x00}, {0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}} {
+	page, _ := proto.Marshal(&pb.ReadAnswers{Items: []*pb.ReadAnswer{pageToPB(&push.Page{
+		Messages: []push.Message{{ID: 16, Body: []byte("12"), IdempotencyKey: "again"}, {ID: 32, Recalled: true}},
+		Gaps:     []push.Gap{{Until: 8, Reason: push.GapLimit}},
+	})}})
+	for _, seed := range [][]byte{nil, save, answer, failed, page, {0x0a, 0x02, 0x0a, 0x00}, {0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -273,10 +286,12 @@ func FuzzFromPeer(f *testing.F) {
 				}
 			}
 		}
-		var page pb.ReadReply
-		if proto.Unmarshal(b, &page) == nil {
-			if p := pageFromPB(&page); len(p.Messages) != len(page.GetMessages()) {
-				t.Fatal("messages were lost")
+		var pages pb.ReadAnswers
+		if proto.Unmarshal(b, &pages) == nil {
+			for _, a := range pages.GetItems() {
+				if p, err := pageFromPB(a); err == nil && len(p.Messages) != len(a.GetIds()) {
+					t.Fatal("messages were lost")
+				}
 			}
 		}
 	})

@@ -142,6 +142,25 @@ var (
 	cometChange   = verb{peer: "comet", unsent: push.KindNoNode, changes: true}
 )
 
+// lost is the kind of an error after which the peer may have acted.
+func (v verb) lost() push.Kind {
+	if v.changes {
+		return push.KindOutcomeUnknown
+	}
+	return v.unsent
+}
+
+// answered classes the error that a peer gave as the answer to an item; nil
+// gives nil.
+func (v verb) answered(e *pb.Error, addr string) error {
+	err := errorFromPB(e)
+	if !v.changes && push.Is(err, push.KindOutcomeUnknown) {
+		// The peer ran out of time. A read has no outcome that could matter.
+		return push.Wrap(v.unsent, err, "the %s node %s did not answer in time", v.peer, addr)
+	}
+	return err
+}
+
 // failure classes what a unary call to addr returned. sent says that the
 // request was handed to a connection, so the peer may have acted on it.
 func (v verb) failure(err error, addr string, sent bool) error {
@@ -153,8 +172,8 @@ func (v verb) failure(err error, addr string, sent bool) error {
 		return e
 	}
 	lost := v.unsent
-	if v.changes && sent {
-		lost = push.KindOutcomeUnknown
+	if sent {
+		lost = v.lost()
 	}
 	switch status.Code(err) {
 	case codes.Unimplemented:

@@ -54,6 +54,32 @@ func saveLine(addr string, conn *grpc.ClientConn) line[*pb.SaveItem, *pb.SaveAns
 	}
 }
 
+type readFlow struct {
+	stream grpc.BidiStreamingClient[pb.ReadFrame, pb.ReadAnswers]
+}
+
+func (f readFlow) send(items []*pb.ReadItem) error { return f.stream.Send(&pb.ReadFrame{Items: items}) }
+func (f readFlow) finish() error                   { return f.stream.CloseSend() }
+
+func (f readFlow) recv() ([]*pb.ReadAnswer, bool, error) {
+	a, err := f.stream.Recv()
+	return a.GetItems(), a.GetDraining(), err
+}
+
+// readLine is a pipe's line to the Read of the message node at addr.
+func readLine(addr string, conn *grpc.ClientConn) line[*pb.ReadItem, *pb.ReadAnswer] {
+	client := pb.NewMessageClient(conn)
+	return line[*pb.ReadItem, *pb.ReadAnswer]{
+		verb: messageRead, addr: addr,
+		open: func(ctx context.Context) (flow[*pb.ReadItem, *pb.ReadAnswer], error) {
+			s, err := opened(client.Read(ctx))
+			return readFlow{s}, err
+		},
+		stamp: func(i *pb.ReadItem, tag uint64, ms uint32) { i.Tag, i.TimeoutMs = tag, ms },
+		tagOf: (*pb.ReadAnswer).GetTag,
+	}
+}
+
 type pushFlow struct {
 	stream grpc.BidiStreamingClient[pb.PushFrame, pb.PushAnswers]
 }

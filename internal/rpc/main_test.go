@@ -207,7 +207,7 @@ type result[A any] struct {
 }
 
 // saveNow waits for the answer to w.
-func saveNow(tb testing.TB, ctx context.Context, c *MessageClient, w push.Write) (push.Written, error) {
+func saveNow(ctx context.Context, tb testing.TB, c *MessageClient, w push.Write) (push.Written, error) {
 	tb.Helper()
 	got := make(chan result[push.Written], 1)
 	c.Save(ctx, w, func(a push.Written, err error) { got <- result[push.Written]{a, err} })
@@ -215,7 +215,7 @@ func saveNow(tb testing.TB, ctx context.Context, c *MessageClient, w push.Write)
 	return r.answer, r.err
 }
 
-func pushNow(tb testing.TB, ctx context.Context, c *CometClient, p push.Push) (push.Receipt, error) {
+func pushNow(ctx context.Context, tb testing.TB, c *CometClient, p push.Push) (push.Receipt, error) {
 	tb.Helper()
 	got := make(chan result[push.Receipt], 1)
 	c.Push(ctx, p, func(a push.Receipt, err error) { got <- result[push.Receipt]{a, err} })

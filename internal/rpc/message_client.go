@@ -73,29 +73,27 @@ func (c *MessageClient) Save(ctx context.Context, w push.Write, done func(push.W
 }
 
 // Read returns a page of key; it may end before the span's Limit, with More. A
-// node that cannot be reached is replaced by another within the deadline.
+// node that cannot be reached, or does not answer in half of the time that is
+// left, is replaced by another within the deadline. KindBusy: too many reads
+// are unanswered; KindStoreUnavailable: no node answered.
 func (c *MessageClient) Read(ctx context.Context, key push.Key, span push.Span) (push.Page, error) {
-	req := spanToPB(key, span)
-	a, err := retried(ctx, c.nodes, func(ctx context.Context, n *node) (*pb.ReadReply, error) {
-		return unary(ctx, &n.remote, messageRead, func(ctx context.Context, o ...grpc.CallOption) (*pb.ReadReply, error) {
-			return n.client.Read(ctx, req, o...)
-		})
-	})
+	pipeOf := (*node).readsSmall
+	if pageGuess(span) > smallPage {
+		pipeOf = (*node).readsLarge
+	}
+	a, err := c.nodes.ask(ctx, pipeOf, func() *pb.ReadItem { return spanToPB(key, span) })
 	if err != nil {
 		return push.Page{}, err
 	}
-	return pageFromPB(a), nil
+	return pageFromPB(a)
 }
 
 // Newest returns the highest id that key has had, 0 for none; retried as Read.
 func (c *MessageClient) Newest(ctx context.Context, key push.Key) (push.ID, error) {
-	req := &pb.NewestRequest{Key: []byte(key)}
-	a, err := retried(ctx, c.nodes, func(ctx context.Context, n *node) (*pb.NewestReply, error) {
-		return unary(ctx, &n.remote, messageRead, func(ctx context.Context, o ...grpc.CallOption) (*pb.NewestReply, error) {
-			return n.client.Newest(ctx, req, o...)
-		})
+	a, err := c.nodes.ask(ctx, (*node).readsSmall, func() *pb.ReadItem {
+		return &pb.ReadItem{Key: []byte(key), What: readNewest}
 	})
-	return push.ID(a.GetId()), err
+	return push.ID(a.GetNext()), err
 }
 
 // Recall withdraws one message. KindOutcomeUnknown: it may have happened.
@@ -142,56 +140,4 @@ func (c *MessageClient) Close() error { return c.nodes.close() }
 func atFault(err error) bool {
 	e, ok := errors.AsType[*push.Error](err)
 	return ok && e.Err != nil && !errors.Is(err, context.Canceled)
-}
-
-// Attempts of a call that may be repeated: enough to outlast the moment in which
-// one node goes and another takes over.
-const (
-	attempts   = 6
-	pauseFirst = 25 * time.Millisecond
-	pauseMost  = 400 * time.Millisecond
-)
-
-// retried makes a call that changes nothing until it gets an answer.
-func retried[A any](ctx context.Context, set *nodeSet, call func(context.Context, *node) (A, error)) (A, error) {
-	ctx, cancel := bounded(ctx, set.cfg.Client.CallTimeout)
-	defer cancel()
-	var last *node
-	for i := 1; ; i++ {
-		n, err := set.pick(last)
-		if err != nil {
-			var none A
-			return none, err
-		}
-		a, err := once(ctx, set, n, call)
-		if !atFault(err) || i == attempts || ctx.Err() != nil {
-			return a, err
-		}
-		set.blame(n, err)
-		if n == last || set.size() == 1 {
-			rest(ctx, min(pauseFirst<<(i-1), pauseMost))
-		}
-		last = n
-	}
-}
-
-// once gives one node no more than half of what is left, if there is another to
-// ask: a node that hangs must not use up the whole deadline.
-func once[A any](ctx context.Context, set *nodeSet, n *node, call func(context.Context, *node) (A, error)) (A, error) {
-	if end, ok := ctx.Deadline(); ok && set.size() > 1 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
-		defer cancel()
-	}
-	return call(ctx, n)
-}
-
-// rest waits for d or the end of ctx.
-func rest(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

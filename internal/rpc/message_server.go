@@ -14,11 +14,15 @@ import (
 
 // RegisterMessage makes s answer the calls of message nodes with svc. Each
 // frame of a Save stream is one svc.Save, in its own goroutine, with the latest
-// deadline of its writes; the callers still end each at its own. A panic of svc
-// is answered as KindInternal.
+// deadline of its writes; the callers still end each at its own. Each read has a
+// goroutine and its caller's deadline. A panic of svc is answered as
+// KindInternal.
 func RegisterMessage(s grpc.ServiceRegistrar, svc MessageService, h Handlers) {
 	m := &messageServer{svc: svc, h: h.filled()}
 	m.saves = hall[*pb.SaveItem, *pb.SaveAnswer]{drain: h.Drain, cost: saveCost, accept: m.accept}
+	m.reads = hall[*pb.ReadItem, *pb.ReadAnswer]{
+		drain: h.Drain, cost: readCost, size: answerSize, apart: true, accept: m.acceptRead,
+	}
 	pb.RegisterMessageServer(s, m)
 }
 
@@ -27,6 +31,7 @@ type messageServer struct {
 	svc   MessageService
 	h     Handlers
 	saves hall[*pb.SaveItem, *pb.SaveAnswer]
+	reads hall[*pb.ReadItem, *pb.ReadAnswer]
 }
 
 // saveCost is at least a share of frameCost: each frame is a goroutine, and
@@ -122,26 +127,6 @@ func (s *saving) rest(err error) {
 			s.out.put(writtenToPB(s.tags[i], push.Written{}, err), s.cost)
 		}
 	}
-}
-
-// Read answers the unary call, with a page that fits into one message.
-func (m *messageServer) Read(ctx context.Context, r *pb.ReadRequest) (*pb.ReadReply, error) {
-	key, span, err := spanFromPB(r)
-	if err != nil {
-		return nil, err
-	}
-	page, err := m.svc.Read(ctx, key, fitted(span))
-	return pageToPB(page), err
-}
-
-// Newest answers the unary call.
-func (m *messageServer) Newest(ctx context.Context, r *pb.NewestRequest) (*pb.NewestReply, error) {
-	key, err := keyFromPB(r.GetKey())
-	if err != nil {
-		return nil, err
-	}
-	id, err := m.svc.Newest(ctx, key)
-	return &pb.NewestReply{Id: int64(id)}, err
 }
 
 // Recall answers the unary call.

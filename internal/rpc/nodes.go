@@ -21,8 +21,17 @@ type node struct {
 	remote
 	client pb.MessageClient
 	saves  *pipe[*pb.SaveItem, *pb.SaveAnswer]
+	// Small pages do not wait behind large ones: each have their own stream.
+	small, large *readPipe
 	// avoid is until when others are preferred, in ns since the set was made.
 	avoid atomic.Int64
+}
+
+type readPipe = pipe[*pb.ReadItem, *pb.ReadAnswer]
+
+// reachable reports whether a call made now would be put on a stream.
+func (n *node) reachable() bool {
+	return n.saves.reachable() && n.small.reachable() && n.large.reachable()
 }
 
 // nodeSet follows the list of message nodes and chooses among them.
@@ -98,7 +107,7 @@ func (s *nodeSet) rank(n, not *node) int {
 	switch {
 	case n == not:
 		return rankExcluded
-	case state == connectivity.TransientFailure, n.avoid.Load() > int64(time.Since(s.begun)), !n.saves.reachable():
+	case state == connectivity.TransientFailure, n.avoid.Load() > int64(time.Since(s.begun)), !n.reachable():
 		return rankAvoided
 	case state == connectivity.Ready:
 		return rankReady
@@ -173,6 +182,8 @@ func (s *nodeSet) open(addr string) (*node, error) {
 		remote: remote{addr: addr, conn: conn, timeout: s.cfg.Client.CallTimeout},
 		client: pb.NewMessageClient(conn),
 		saves:  newPipe(saveLine(addr, conn), s.cfg.Client.Window, s.log),
+		small:  newPipe(readLine(addr, conn), s.cfg.Client.Window, s.log),
+		large:  newPipe(readLine(addr, conn), s.cfg.Client.Window, s.log),
 	}, nil
 }
 
@@ -180,10 +191,14 @@ func (s *nodeSet) open(addr string) (*node, error) {
 func (s *nodeSet) retire(n *node) {
 	limit := time.NewTimer(s.cfg.RetireAfter)
 	defer limit.Stop()
-	select {
-	case <-n.saves.shut():
-	case <-limit.C:
-	case <-s.ctx.Done():
+	for _, idle := range []<-chan struct{}{n.saves.shut(), n.small.shut(), n.large.shut()} {
+		select {
+		case <-idle:
+			continue
+		case <-limit.C:
+		case <-s.ctx.Done():
+		}
+		break
 	}
 	if err := n.close(); err != nil {
 		s.log.Warn("closing a message node failed", slog.String("peer", n.addr), slog.Any("error", err))
@@ -192,6 +207,8 @@ func (s *nodeSet) retire(n *node) {
 
 func (n *node) close() error {
 	n.saves.close()
+	n.small.close()
+	n.large.close()
 	if err := n.conn.Close(); err != nil {
 		return fmt.Errorf("close %s: %w", n.addr, err)
 	}

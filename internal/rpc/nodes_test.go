@@ -116,7 +116,7 @@ func TestReadsGoToAnotherNode(t *testing.T) {
 	defer c.Close()
 	_, err = c.Newest(t.Context(), "user")
 	wantKind(t, err, push.KindStoreUnavailable) // nobody is listed
-	_, err = saveNow(t, t.Context(), c, write("user", 16))
+	_, err = saveNow(t.Context(), t, c, write("user", 16))
 	wantKind(t, err, push.KindStoreUnavailable)
 	wantKind(t, c.Delete(t.Context(), "user", 1, Fence{}), push.KindStoreUnavailable)
 

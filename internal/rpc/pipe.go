@@ -92,7 +92,8 @@ func newPipe[Q, A any](l line[Q, A], w WindowConfig, log *slog.Logger) *pipe[Q, 
 //
 // Errors: KindBusy when the window is full, KindTooLarge, the verb's unsent
 // kind when nothing has happened and nothing will, KindOutcomeUnknown when the
-// item may have reached the peer. After such an error the answer is dropped.
+// item may have reached the peer; for a verb that changes nothing it is the
+// unsent kind as well. After such an error the answer is dropped.
 func (p *pipe[Q, A]) call(ctx context.Context, item Q, size int, done func(A, error)) {
 	c := &call[Q, A]{item: item, size: size, done: done, unhook: hooked}
 	if ctx.Done() != nil {
@@ -106,6 +107,41 @@ func (p *pipe[Q, A]) call(ctx context.Context, item Q, size int, done func(A, er
 	if err := p.enqueue(c); err != nil {
 		c.finish(err)
 	}
+}
+
+// outcome is what done gets.
+type outcome[A any] struct {
+	answer A
+	err    error
+}
+
+// wait sends item and waits for its answer, until end or the end of ctx. The
+// errors are those of call. It costs less: nothing is registered with ctx.
+func (p *pipe[Q, A]) wait(ctx context.Context, item Q, size int, end time.Time) (A, error) {
+	var none A
+	if ctx.Err() != nil {
+		return none, p.unsent(context.Cause(ctx), "the call ended before it was sent")
+	}
+	got := make(chan outcome[A], 1)
+	c := &call[Q, A]{
+		item: item, size: size, deadline: end, unhook: hooked,
+		done: func(a A, err error) { got <- outcome[A]{a, err} },
+	}
+	if err := p.enqueue(c); err != nil {
+		return none, err
+	}
+	limit := time.NewTimer(time.Until(end))
+	defer limit.Stop()
+	select {
+	case o := <-got:
+		return o.answer, o.err
+	case <-ctx.Done():
+		p.expire(c, context.Cause(ctx))
+	case <-limit.C:
+		p.expire(c, context.DeadlineExceeded)
+	}
+	o := <-got // at once: it is settled, if not by expire, then by an answer
+	return o.answer, o.err
 }
 
 // hooked stands for a context that never ends.
@@ -143,7 +179,7 @@ func (p *pipe[Q, A]) admit(size int) error {
 	w := &p.window
 	switch {
 	case p.closing:
-		return p.unsent(nil, "the connection is closed")
+		return p.unsent(errClosed, "the connection is closed")
 	case size > maxItem:
 		return push.E(push.KindTooLarge, "an item of %d bytes is over the limit of %d", size, maxItem)
 	case p.items >= w.Items || (p.items > 0 && p.bytes+size > w.Bytes):
@@ -187,7 +223,7 @@ func (p *pipe[Q, A]) expire(c *call[Q, A], cause error) {
 	p.mu.Unlock()
 	defer p.wg.Done()
 	if was == callSent {
-		c.finish(push.Wrap(push.KindOutcomeUnknown, cause, "the %s node %s did not answer in time", p.line.verb.peer, p.line.addr))
+		c.finish(push.Wrap(p.line.verb.lost(), cause, "the %s node %s did not answer in time", p.line.verb.peer, p.line.addr))
 		return
 	}
 	c.finish(p.unsent(cause, "the call ended before it was sent"))

@@ -103,19 +103,21 @@ type caller struct {
 	errs map[int][]error
 }
 
-func (c *caller) call(p *pushPipe, ctx context.Context, i, size int) {
-	p.call(ctx, &pb.PushItem{ExpiresAt: int64(i)}, size, func(_ *pb.PushAnswer, err error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.errs == nil {
-			c.errs = make(map[int][]error)
-		}
-		c.errs[i] = append(c.errs[i], err)
-	})
+func (c *caller) call(ctx context.Context, p *pushPipe, i, size int) {
+	p.call(ctx, &pb.PushItem{ExpiresAt: int64(i)}, size, func(_ *pb.PushAnswer, err error) { c.answered(i, err) })
+}
+
+func (c *caller) answered(i int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.errs == nil {
+		c.errs = make(map[int][]error)
+	}
+	c.errs[i] = append(c.errs[i], err)
 }
 
 // once is the one answer that call i has; false when it has none yet.
-func (c *caller) once(tb testing.TB, i int) (error, bool) {
+func (c *caller) once(tb testing.TB, i int) (bool, error) {
 	tb.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,14 +125,14 @@ func (c *caller) once(tb testing.TB, i int) (error, bool) {
 		tb.Fatalf("call %d was answered %d times: %v", i, len(c.errs[i]), c.errs[i])
 	}
 	if len(c.errs[i]) == 0 {
-		return nil, false
+		return false, nil
 	}
-	return c.errs[i][0], true
+	return true, c.errs[i][0]
 }
 
 func (c *caller) want(tb testing.TB, i int, kind push.Kind) {
 	tb.Helper()
-	err, ok := c.once(tb, i)
+	ok, err := c.once(tb, i)
 	switch {
 	case !ok:
 		tb.Fatalf("call %d has no answer", i)
@@ -147,14 +149,14 @@ func TestWhatGathersIsOneFrame(t *testing.T) {
 		p, _ := fakePipe(t, WindowConfig{FrameItems: 4, FrameBytes: 1000}, f)
 		defer p.close()
 		var c caller
-		c.call(p, t.Context(), 0, 10)
+		c.call(t.Context(), p, 0, 10)
 		synctest.Wait() // the writer hangs in send with call 0
 		for i := 1; i <= 6; i++ {
-			c.call(p, t.Context(), i, 10)
+			c.call(t.Context(), p, i, 10)
 		}
-		c.call(p, t.Context(), 7, 900)
-		c.call(p, t.Context(), 8, 200)
-		c.call(p, t.Context(), 9, 5000) // larger than a frame: alone
+		c.call(t.Context(), p, 7, 900)
+		c.call(t.Context(), p, 8, 200)
+		c.call(t.Context(), p, 9, 5000) // larger than a frame: alone
 		var sizes []int
 		var got []int64
 		for len(got) < 10 {
@@ -180,13 +182,13 @@ func TestAnswersInAnyOrder(t *testing.T) {
 		p, _ := fakePipe(t, WindowConfig{}, f)
 		defer p.close()
 		var c caller
-		c.call(p, t.Context(), 0, 1)
+		c.call(t.Context(), p, 0, 1)
 		first := <-f.frames
-		c.call(p, t.Context(), 1, 1)
+		c.call(t.Context(), p, 1, 1)
 		f.answer(<-f.frames)
 		synctest.Wait()
 		c.want(t, 1, "")
-		if _, ok := c.once(t, 0); ok {
+		if ok, _ := c.once(t, 0); ok {
 			t.Fatal("call 0 was answered by the answer to call 1")
 		}
 		f.answer(first)
@@ -203,22 +205,22 @@ func TestFullWindowRefusesAtOnce(t *testing.T) {
 		defer p.close()
 		var c caller
 		for i := range 3 {
-			c.call(p, t.Context(), i, 10)
+			c.call(t.Context(), p, i, 10)
 		}
-		c.call(p, t.Context(), 3, 10)
+		c.call(t.Context(), p, 3, 10)
 		c.want(t, 3, push.KindBusy)
 		frame := <-f.frames
 		frame = append(frame, drainFrames(f, 3-len(frame))...)
 		f.answer(frame)
 		synctest.Wait()
-		c.call(p, t.Context(), 4, 900)
-		c.call(p, t.Context(), 5, 101)
+		c.call(t.Context(), p, 4, 900)
+		c.call(t.Context(), p, 5, 101)
 		c.want(t, 5, push.KindBusy)
-		c.call(p, t.Context(), 6, 100)
-		if err, ok := c.once(t, 6); ok {
+		c.call(t.Context(), p, 6, 100)
+		if ok, err := c.once(t, 6); ok {
 			t.Fatalf("a call that fits was refused: %v", err)
 		}
-		c.call(p, t.Context(), 7, maxItem+1)
+		c.call(t.Context(), p, 7, maxItem+1)
 		c.want(t, 7, push.KindTooLarge)
 	})
 }
@@ -238,13 +240,13 @@ func TestBreakTellsSentFromUnsent(t *testing.T) {
 		p, _ := fakePipe(t, WindowConfig{}, f, next)
 		defer p.close()
 		var c caller
-		c.call(p, t.Context(), 0, 1)
+		c.call(t.Context(), p, 0, 1)
 		f.answer(<-f.frames) // the stream works
-		c.call(p, t.Context(), 1, 1)
+		c.call(t.Context(), p, 1, 1)
 		<-f.frames // sent, not answered
-		c.call(p, t.Context(), 2, 1)
+		c.call(t.Context(), p, 2, 1)
 		synctest.Wait() // in send: may have been sent
-		c.call(p, t.Context(), 3, 1)
+		c.call(t.Context(), p, 3, 1)
 		close(f.broken)
 		synctest.Wait()
 		c.want(t, 0, "")
@@ -255,7 +257,7 @@ func TestBreakTellsSentFromUnsent(t *testing.T) {
 			t.Fatalf("%d calls still fill the window", n)
 		}
 		// A stream that has worked is replaced at once.
-		c.call(p, t.Context(), 4, 1)
+		c.call(t.Context(), p, 4, 1)
 		next.answer(<-next.frames)
 		synctest.Wait()
 		c.want(t, 4, "")
@@ -270,7 +272,7 @@ func TestReconnectBacksOff(t *testing.T) {
 		var c caller
 		for i, wait := range []time.Duration{0, backoffFirst, 2 * backoffFirst} {
 			if wait > 0 {
-				c.call(p, t.Context(), 10+i, 1)
+				c.call(t.Context(), p, 10+i, 1)
 				c.want(t, 10+i, push.KindNoNode) // too early: refused without an attempt
 				e, _ := errors.AsType[*push.Error](c.errs[10+i][0])
 				if e.RetryAfter <= 0 || e.RetryAfter > wait {
@@ -278,7 +280,7 @@ func TestReconnectBacksOff(t *testing.T) {
 				}
 			}
 			<-time.After(wait)
-			c.call(p, t.Context(), i, 1)
+			c.call(t.Context(), p, i, 1)
 			synctest.Wait()
 			if int(opened.Load()) != i+1 {
 				t.Fatalf("%d attempts, want %d", opened.Load(), i+1)
@@ -302,29 +304,29 @@ func TestDeadlines(t *testing.T) {
 		defer cancel()
 		dead, kill := context.WithCancel(t.Context())
 		kill()
-		c.call(p, dead, 9, 1)
+		c.call(dead, p, 9, 1)
 		c.want(t, 9, push.KindNoNode) // nothing was sent
 
-		c.call(p, ctx, 0, 1)
+		c.call(ctx, p, 0, 1)
 		frame := <-f.frames
 		if ms := frame[0].GetTimeoutMs(); ms != 1500 {
 			t.Errorf("the peer is told %d ms of 1500", ms)
 		}
-		c.call(p, ctx, 1, 1)
+		c.call(ctx, p, 1, 1)
 		synctest.Wait() // in send
-		c.call(p, ctx, 2, 1)
+		c.call(ctx, p, 2, 1)
 		<-ctx.Done()
 		synctest.Wait()
 		c.want(t, 0, push.KindOutcomeUnknown)
 		c.want(t, 1, push.KindOutcomeUnknown)
 		c.want(t, 2, push.KindNoNode)
-		if err, _ := c.once(t, 0); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := c.once(t, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v does not name the deadline", err)
 		}
 		// The dead call in the queue holds its place until the writer comes by,
 		// but is not sent.
 		f.answer(frame)
-		c.call(p, t.Context(), 3, 1)
+		c.call(t.Context(), p, 3, 1)
 		f.answer(<-f.frames)
 		last := <-f.frames
 		if len(last) != 1 || last[0].GetExpiresAt() != 3 || last[0].GetTimeoutMs() != 0 {
@@ -347,13 +349,70 @@ func TestAStalledStreamBoundsDeadCalls(t *testing.T) {
 		var c caller
 		for i := range 20 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			c.call(p, ctx, i, 1)
+			c.call(ctx, p, i, 1)
 			<-ctx.Done()
 			cancel()
 		}
 		synctest.Wait()
 		c.want(t, 3, push.KindNoNode)
 		c.want(t, 19, push.KindBusy)
+	})
+}
+
+func TestWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeFlow()
+		p, _ := fakePipe(t, WindowConfig{Items: 3}, f)
+		defer p.close()
+		got := make(chan outcome[*pb.PushAnswer], 1)
+		wait := func(ctx context.Context, left time.Duration) {
+			a, err := p.wait(ctx, new(pb.PushItem), 1, time.Now().Add(left))
+			got <- outcome[*pb.PushAnswer]{a, err}
+		}
+		dead, kill := context.WithCancel(t.Context())
+		kill()
+		wait(dead, time.Hour)
+		wantKind(t, (<-got).err, push.KindNoNode)
+
+		go wait(t.Context(), 1500*time.Millisecond)
+		frame := <-f.frames
+		if ms := frame[0].GetTimeoutMs(); ms != 1500 {
+			t.Errorf("the peer is told %d ms of 1500", ms)
+		}
+		f.answer(frame)
+		if o := <-got; o.err != nil || o.answer.GetTag() != frame[0].GetTag() {
+			t.Errorf("got %v, error %v", o.answer, o.err)
+		}
+
+		began := time.Now()
+		go wait(t.Context(), time.Second)
+		late := <-f.frames
+		o := <-got
+		wantKind(t, o.err, push.KindOutcomeUnknown)
+		if !errors.Is(o.err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("after %v: %v", time.Since(began), o.err)
+		}
+		f.answer(late) // to nobody
+
+		cause := errors.New("the caller left")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go wait(ctx, time.Hour)
+		<-f.frames
+		cancel(cause)
+		if o := <-got; !push.Is(o.err, push.KindOutcomeUnknown) || !errors.Is(o.err, cause) {
+			t.Errorf("got %v", o.err)
+		}
+
+		go wait(t.Context(), time.Hour)
+		<-f.frames
+		close(f.broken)
+		wantKind(t, (<-got).err, push.KindOutcomeUnknown)
+		if p.items != 0 || p.bytes != 0 {
+			t.Errorf("%d calls of %d bytes still fill the window", p.items, p.bytes)
+		}
+		p.shut()
+		wait(t.Context(), time.Hour)
+		wantKind(t, (<-got).err, push.KindNoNode)
 	})
 }
 
@@ -367,7 +426,7 @@ func TestOpeningIsBounded(t *testing.T) {
 		defer p.close()
 		var c caller
 		began := time.Now()
-		c.call(p, t.Context(), 0, 1)
+		c.call(t.Context(), p, 0, 1)
 		<-time.After(p.window.openTimeout + time.Millisecond)
 		synctest.Wait()
 		c.want(t, 0, push.KindNoNode)
@@ -383,14 +442,14 @@ func TestDrainMovesOn(t *testing.T) {
 		p, _ := fakePipe(t, WindowConfig{}, f, next)
 		defer p.close()
 		var c caller
-		c.call(p, t.Context(), 0, 1)
+		c.call(t.Context(), p, 0, 1)
 		frame := <-f.frames
 		f.draining <- struct{}{}
 		<-f.finished
-		c.call(p, t.Context(), 1, 1)
+		c.call(t.Context(), p, 1, 1)
 		c.want(t, 1, push.KindNoNode) // the node wants nothing new
 		<-time.After(backoffMost)
-		c.call(p, t.Context(), 2, 1)
+		c.call(t.Context(), p, 2, 1)
 		next.answer(<-next.frames)
 		f.answer(frame) // what was sent is answered on the old stream
 		close(f.ended)
@@ -405,11 +464,11 @@ func TestCloseEndsWhatIsPending(t *testing.T) {
 		f := newFakeFlow()
 		p, _ := fakePipe(t, WindowConfig{}, f)
 		var c caller
-		c.call(p, t.Context(), 0, 1)
+		c.call(t.Context(), p, 0, 1)
 		<-f.frames
-		c.call(p, t.Context(), 1, 1)
+		c.call(t.Context(), p, 1, 1)
 		synctest.Wait()
-		c.call(p, t.Context(), 2, 1)
+		c.call(t.Context(), p, 2, 1)
 		idle := p.shut()
 		p.close()
 		p.close()
@@ -417,7 +476,7 @@ func TestCloseEndsWhatIsPending(t *testing.T) {
 		c.want(t, 0, push.KindOutcomeUnknown)
 		c.want(t, 1, push.KindOutcomeUnknown)
 		c.want(t, 2, push.KindNoNode)
-		c.call(p, t.Context(), 3, 1)
+		c.call(t.Context(), p, 3, 1)
 		c.want(t, 3, push.KindNoNode)
 	})
 }
@@ -444,7 +503,12 @@ func TestDoneIsCalledExactlyOnce(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, uint64(1000+w)))
 				for i := range each {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(3_000))*time.Microsecond)
-					c.call(p, ctx, w*each+i, r.IntN(100))
+					if w == 0 {
+						_, err := p.wait(ctx, new(pb.PushItem), r.IntN(100), time.Now().Add(time.Duration(r.IntN(3_000))*time.Microsecond))
+						c.answered(i, err)
+					} else {
+						c.call(ctx, p, w*each+i, r.IntN(100))
+					}
 					if r.IntN(4) == 0 {
 						cancel()
 					} else {
@@ -461,7 +525,7 @@ func TestDoneIsCalledExactlyOnce(t *testing.T) {
 		close(stop)
 		peers.Wait()
 		for i := range 8 * each {
-			if _, ok := c.once(t, i); !ok {
+			if ok, _ := c.once(t, i); !ok {
 				t.Fatalf("seed %d: call %d has no answer", seed, i)
 			}
 		}

@@ -6,8 +6,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
-
-	"golang.org/x/sync/semaphore"
+	"sync/atomic"
 
 	"gopush/internal/push"
 )
@@ -20,7 +19,8 @@ const (
 	streamBudget = 64 << 20
 	itemCost     = 4 << 10
 	frameCost    = 256 << 10
-	answersFrame = 1024 // answers in one frame, some KB each at the most
+	answersFrame = 1024    // answers in one frame, some KB each at the most
+	answersBytes = 1 << 20 // of one frame; an answer that is larger is sent alone
 )
 
 // inflow is one stream as its server sees it. recv is called by one goroutine,
@@ -38,31 +38,46 @@ type hall[Q, A any] struct {
 	drain <-chan struct{} // closed: ask clients to go elsewhere; nil: never
 	// cost is what an item of a frame of n occupies of streamBudget.
 	cost func(item Q, n int) int64
+	// size is about what an answer takes, at least its bytes on the wire: once
+	// it is known it takes the place of the item's cost. nil: answers are small.
+	size func(answer A) int
+	// apart has each item accepted by itself, as soon as there is room for it.
+	apart bool
 	// accept takes a frame and sees to it that out.put is called once for each
 	// of its items, with the cost. It may start goroutines with out.wg.
 	accept func(ctx context.Context, items []Q, cost int64, out *outbox[A])
+
+	used atomic.Int64 // what all streams occupy
 }
 
 // serve reads frames until the client has finished and all is answered, or the
 // stream breaks: then the items' contexts end and their answers are dropped.
 func (h *hall[Q, A]) serve(ctx context.Context, f inflow[Q, A]) error {
 	if err := f.greet(); err != nil {
-		return err
+		return broken(err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	out := &outbox[A]{wake: make(chan struct{}, 1), budget: semaphore.NewWeighted(streamBudget)}
-	defer out.wg.Wait()
+	out := h.newOutbox()
+	defer out.close()
 	defer cancel()
 	out.wg.Go(func() {
 		defer cancel() // answers can no longer be sent: stop working for them
 		out.write(ctx, h.drain, f.send)
 	})
 	if err := h.read(ctx, f, out); !errors.Is(err, io.EOF) {
-		return statusOf(push.Wrap(push.KindOutcomeUnknown, err, "the stream broke"))
+		return broken(err)
 	}
 	out.finish()
 	out.wg.Wait()
 	return nil
+}
+
+func broken(err error) error {
+	return statusOf(push.Wrap(push.KindOutcomeUnknown, err, "the stream broke"))
+}
+
+func (h *hall[Q, A]) newOutbox() *outbox[A] {
+	return &outbox[A]{wake: make(chan struct{}, 1), room: make(chan struct{}, 1), size: h.size, total: &h.used}
 }
 
 func (h *hall[Q, A]) read(ctx context.Context, f inflow[Q, A], out *outbox[A]) error {
@@ -71,53 +86,96 @@ func (h *hall[Q, A]) read(ctx context.Context, f inflow[Q, A], out *outbox[A]) e
 		if err != nil {
 			return err
 		}
-		if len(items) == 0 {
-			continue
+		for len(items) > 0 {
+			n := len(items)
+			if h.apart {
+				n = 1
+			}
+			if err := h.take(ctx, items[:n], out); err != nil {
+				return err
+			}
+			items = items[n:]
 		}
-		n, sum := int64(len(items)), int64(0)
-		for _, item := range items {
-			sum += h.cost(item, len(items))
-		}
-		each := min(sum, streamBudget) / n
-		if err := out.budget.Acquire(ctx, each*n); err != nil {
-			return err
-		}
-		out.expect(len(items))
-		h.accept(ctx, items, each, out)
 	}
+}
+
+// take accepts items together, once there is room for them.
+func (h *hall[Q, A]) take(ctx context.Context, items []Q, out *outbox[A]) error {
+	sum := int64(0)
+	for _, item := range items {
+		sum += h.cost(item, len(items))
+	}
+	each := min(sum, streamBudget) / int64(len(items))
+	if err := out.admit(ctx, len(items), each); err != nil {
+		return err
+	}
+	h.accept(ctx, items, each, out)
+	return nil
 }
 
 // outbox gathers the answers of one stream and sends what has gathered.
 type outbox[A any] struct {
-	wake   chan struct{} // holds one token
-	budget *semaphore.Weighted
-	wg     sync.WaitGroup // the writer, and the goroutines of accept
+	// immutable
+	wake  chan struct{}  // holds one token: look for answers
+	room  chan struct{}  // holds one token: less is occupied
+	size  func(A) int    // of the hall
+	total *atomic.Int64  // of the hall
+	wg    sync.WaitGroup // the writer, and the goroutines of accept
 
 	mu       sync.Mutex
 	answers  []A
 	costs    []int64 // of answers, one each
 	open     int     // accepted, and their answers not sent
+	used     int64   // by what is open
+	full     bool    // the reader waits for room
 	finished bool    // nothing more will be accepted
 }
 
-func (o *outbox[A]) expect(n int) {
-	o.mu.Lock()
-	o.open += n
-	o.mu.Unlock()
+// admit waits for room for n items of a cost each. What is larger than all the
+// room there is gets it when there is nothing else.
+func (o *outbox[A]) admit(ctx context.Context, n int, each int64) error {
+	sum := int64(n) * each
+	for {
+		o.mu.Lock()
+		if o.full = o.used > 0 && o.used+sum > streamBudget; !o.full {
+			o.used += sum
+			o.open += n
+			o.mu.Unlock()
+			o.total.Add(sum)
+			return nil
+		}
+		o.mu.Unlock()
+		select {
+		case <-o.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
-// put gives one answer; cost is what its item occupied until it is sent.
+// put gives one answer; cost is what its item occupied until now.
 func (o *outbox[A]) put(a A, cost int64) {
+	grown := int64(0)
+	if o.size != nil {
+		grown = max(itemCost, int64(o.size(a))) - cost
+		o.total.Add(grown)
+	}
 	o.mu.Lock()
 	o.answers = append(o.answers, a)
-	o.costs = append(o.costs, cost)
+	o.costs = append(o.costs, cost+grown)
+	o.used += grown
+	full := o.full && grown < 0
 	o.mu.Unlock()
-	o.nudge()
+	nudge(o.wake)
+	if full {
+		nudge(o.room)
+	}
 }
 
-func (o *outbox[A]) nudge() {
+// nudge leaves a token in c.
+func nudge(c chan struct{}) {
 	select {
-	case o.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -127,7 +185,7 @@ func (o *outbox[A]) finish() {
 	o.mu.Lock()
 	o.finished = true
 	o.mu.Unlock()
-	o.nudge()
+	nudge(o.wake)
 }
 
 // write sends answers until all are sent, ctx ends or send fails.
@@ -171,9 +229,15 @@ func ended(c <-chan struct{}) bool {
 func (o *outbox[A]) take() (answers []A, cost int64, over bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := min(len(o.answers), answersFrame)
-	for _, c := range o.costs[:n] {
-		cost += c
+	n, bytes := 0, 0
+	for n < min(len(o.answers), answersFrame) {
+		if o.size != nil {
+			if bytes += o.size(o.answers[n]); n > 0 && bytes > answersBytes {
+				break
+			}
+		}
+		cost += o.costs[n]
+		n++
 	}
 	answers = o.answers[:n:n]
 	o.answers, o.costs = o.answers[n:], o.costs[n:]
@@ -185,8 +249,22 @@ func (o *outbox[A]) take() (answers []A, cost int64, over bool) {
 
 // sent frees what n answers occupied.
 func (o *outbox[A]) sent(n int, cost int64) {
-	o.budget.Release(cost)
+	o.total.Add(-cost)
 	o.mu.Lock()
 	o.open -= n
+	o.used -= cost
+	full := o.full
 	o.mu.Unlock()
+	if full {
+		nudge(o.room)
+	}
+}
+
+// close waits for the goroutines and frees what was never sent.
+func (o *outbox[A]) close() {
+	o.wg.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.total.Add(-o.used)
+	o.used = 0
 }

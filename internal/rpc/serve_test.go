@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,8 +117,10 @@ func TestAFullStreamIsNotRead(t *testing.T) {
 }
 
 func TestAnswersAreCutIntoFrames(t *testing.T) {
-	out := &outbox[int]{wake: make(chan struct{}, 1)}
-	out.expect(answersFrame + 5)
+	out := &outbox[int]{wake: make(chan struct{}, 1), total: new(atomic.Int64)}
+	if err := out.admit(t.Context(), answersFrame+5, 2); err != nil {
+		t.Fatal(err)
+	}
 	for i := range answersFrame + 5 {
 		out.put(i, 2)
 	}
@@ -125,6 +128,84 @@ func TestAnswersAreCutIntoFrames(t *testing.T) {
 	second, rest, _ := out.take()
 	if len(first) != answersFrame || cost != 2*answersFrame || len(second) != 5 || rest != 10 || second[0] != answersFrame {
 		t.Errorf("frames of %d and %d, costs %d and %d", len(first), len(second), cost, rest)
+	}
+}
+
+func TestAnswersAreCutBySize(t *testing.T) {
+	h := hall[int, int]{size: func(n int) int { return n }}
+	out := h.newOutbox()
+	sizes := []int{10, answersBytes - 10, 1, 3 * answersBytes, 5, 6}
+	if err := out.admit(t.Context(), len(sizes), itemCost); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range sizes {
+		out.put(n, itemCost)
+	}
+	var got [][]int
+	for range 4 {
+		answers, cost, _ := out.take()
+		got = append(got, answers)
+		out.sent(len(answers), cost)
+	}
+	same(t, got, [][]int{{10, answersBytes - 10}, {1}, {3 * answersBytes}, {5, 6}})
+	if out.used != 0 || out.open != 0 || h.used.Load() != 0 {
+		t.Errorf("%d bytes of %d answers, %d in all, are left", out.used, out.open, h.used.Load())
+	}
+}
+
+// Items of a frame that are accepted apart need no room for the whole frame,
+// and an answer counts as what it is: more or less than its item.
+func TestItemsApartTakeTheRoomThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeInflow{frames: make(chan []int), sent: make(chan []int, 100), hold: make(chan struct{})}
+		var accepted []int
+		h := hall[int, int]{
+			apart: true, cost: func(int, int) int64 { return streamBudget / 4 }, size: func(n int) int { return n },
+			accept: func(_ context.Context, items []int, cost int64, out *outbox[int]) {
+				accepted = append(accepted, items...)
+				if items[0] > 0 {
+					out.put(items[0], cost)
+				} else {
+					out.wg.Go(func() { <-f.hold; out.put(1, cost) })
+				}
+			},
+		}
+		ends := make(chan error, 1)
+		go func() { ends <- h.serve(t.Context(), f) }()
+		frame := []int{1, 1, 1, 1, 1, 1, 0, 0, streamBudget, 1} // small answers leave room at once
+		f.frames <- frame
+		synctest.Wait()
+		same(t, accepted, frame[:9]) // a large one leaves none
+		if n := h.used.Load(); n < streamBudget {
+			t.Errorf("%d bytes are counted", n)
+		}
+		close(f.frames)
+		close(f.hold)
+		if err := <-ends; err != nil {
+			t.Fatal(err)
+		}
+		same(t, accepted, frame)
+		if n := h.used.Load(); n != 0 {
+			t.Errorf("%d bytes are left", n)
+		}
+	})
+}
+
+func TestABrokenStreamFreesWhatItOccupied(t *testing.T) {
+	f := &fakeInflow{frames: make(chan []int, 1), fail: errors.New("gone")}
+	h := hall[int, int]{
+		cost: func(int, int) int64 { return 1000 }, size: func(n int) int { return n },
+		accept: func(_ context.Context, items []int, cost int64, out *outbox[int]) {
+			out.put(1<<20, cost) // the others are never answered
+		},
+	}
+	f.frames <- make([]int, 5)
+	close(f.frames)
+	if err := h.serve(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.used.Load(); n != 0 {
+		t.Errorf("%d bytes are left", n)
 	}
 }
 

@@ -74,9 +74,9 @@ func TestPanicsOfTheMessageService(t *testing.T) {
 	}
 	addr, log := loggedNode(t, func(s *grpc.Server, h Handlers) { RegisterMessage(s, svc, h) })
 	c := messageClient(t, MessageClientConfig{}, addr)
-	_, err := saveNow(t, t.Context(), c, write("user", 16))
+	_, err := saveNow(t.Context(), t, c, write("user", 16))
 	wantKind(t, err, push.KindInternal)
-	_, err = saveNow(t, t.Context(), c, write("silent", 16))
+	_, err = saveNow(t.Context(), t, c, write("silent", 16))
 	wantKind(t, err, push.KindOutcomeUnknown)
 	_, err = c.Read(t.Context(), "user", push.Span{Limit: 1})
 	wantKind(t, err, push.KindInternal)
@@ -99,7 +99,7 @@ func TestPanicsOfTheCometService(t *testing.T) {
 	addr, log := loggedNode(t, func(s *grpc.Server, h Handlers) { RegisterComet(s, svc, h) })
 	c := cometPool(t, CometPoolConfig{}).At(addr)
 	for range 2 { // the stream outlives the panic
-		_, err := pushNow(t, t.Context(), c, push.Push{Key: "user"})
+		_, err := pushNow(t.Context(), t, c, push.Push{Key: "user"})
 		wantKind(t, err, push.KindInternal)
 	}
 	wantKind(t, c.Follow(t.Context(), func(Event) error { return nil }), push.KindInternal)
@@ -126,10 +126,10 @@ func TestDoneTwiceIsHarmless(t *testing.T) {
 	}})
 	p := cometPool(t, CometPoolConfig{}).At(m.addr)
 	for range 3 {
-		if _, err := saveNow(t, t.Context(), c, write("user", 16)); err != nil {
+		if _, err := saveNow(t.Context(), t, c, write("user", 16)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pushNow(t, t.Context(), p, push.Push{Key: "user"}); err != nil {
+		if _, err := pushNow(t.Context(), t, p, push.Push{Key: "user"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,12 +139,12 @@ func TestConnectionsAreLimited(t *testing.T) {
 	n := startNode(t, &fakeMessage{}, ServerConfig{MaxConnections: 2}, "127.0.0.1:0")
 	first, second := messageClient(t, MessageClientConfig{}, n.addr), messageClient(t, MessageClientConfig{}, n.addr)
 	for _, c := range []*MessageClient{first, second} {
-		if _, err := saveNow(t, t.Context(), c, write("user", 16)); err != nil {
+		if _, err := saveNow(t.Context(), t, c, write("user", 16)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	third := messageClient(t, MessageClientConfig{AvoidFor: time.Nanosecond}, n.addr)
-	_, err := saveNow(t, t.Context(), third, write("user", 16))
+	_, err := saveNow(t.Context(), t, third, write("user", 16))
 	wantKind(t, err, push.KindStoreUnavailable)
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestGarbageOnTheWire(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	if _, err := saveNow(t, t.Context(), messageClient(t, MessageClientConfig{}, n.addr), write("user", 16)); err != nil {
+	if _, err := saveNow(t.Context(), t, messageClient(t, MessageClientConfig{}, n.addr), write("user", 16)); err != nil {
 		t.Error(err)
 	}
 }
@@ -212,7 +212,7 @@ func TestShutdown(t *testing.T) {
 	wg.Go(func() { _ = s.Serve(l) })
 	defer wg.Wait()
 	c := cometPool(t, CometPoolConfig{}).At(l.Addr().String())
-	if _, err := pushNow(t, t.Context(), c, push.Push{Key: "user"}); err != nil {
+	if _, err := pushNow(t.Context(), t, c, push.Push{Key: "user"}); err != nil {
 		t.Fatal(err)
 	}
 	ends := make(chan error, 1)
@@ -238,7 +238,7 @@ func TestShutdownCutsOff(t *testing.T) {
 	wg.Go(func() { _ = s.Serve(l) })
 	defer wg.Wait()
 	c := cometPool(t, CometPoolConfig{}).At(l.Addr().String())
-	if _, err := pushNow(t, t.Context(), c, push.Push{Key: "user"}); err != nil {
+	if _, err := pushNow(t.Context(), t, c, push.Push{Key: "user"}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -298,11 +298,11 @@ func TestTLS(t *testing.T) {
 	}
 	n := startNode(t, &fakeComet{}, ServerConfig{TLS: both}, "127.0.0.1:0")
 	c := cometPool(t, CometPoolConfig{Client: ClientConfig{TLS: both}}).At(n.addr)
-	if _, err := pushNow(t, t.Context(), c, push.Push{Key: "user"}); err != nil {
+	if _, err := pushNow(t.Context(), t, c, push.Push{Key: "user"}); err != nil {
 		t.Error(err)
 	}
 	stranger := &tls.Config{RootCAs: pool, ServerName: "comet", MinVersion: tls.VersionTLS13}
 	c = cometPool(t, CometPoolConfig{Client: ClientConfig{TLS: stranger}}).At(n.addr)
-	_, err = pushNow(t, t.Context(), c, push.Push{Key: "user"})
+	_, err = pushNow(t.Context(), t, c, push.Push{Key: "user"})
 	wantKind(t, err, push.KindNoNode)
 }

@@ -50,12 +50,7 @@ func newSession[Q, A any](p *pipe[Q, A]) *session[Q, A] {
 }
 
 // nudge makes the writer look at the queue again.
-func (s *session[Q, A]) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
+func (s *session[Q, A]) nudge() { nudge(s.wake) }
 
 // run opens the stream and writes to it until the session ends.
 func (s *session[Q, A]) run() {
@@ -266,6 +261,6 @@ func (s *session[Q, A]) end(cause error) {
 	}
 	p.refuse(refused, cause)
 	for _, c := range lost {
-		c.finish(push.Wrap(push.KindOutcomeUnknown, cause, "the stream to the %s node %s broke", p.line.verb.peer, p.line.addr))
+		c.finish(push.Wrap(p.line.verb.lost(), cause, "the stream to the %s node %s broke", p.line.verb.peer, p.line.addr))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,7 +21,7 @@ func TestSaveOverTheWire(t *testing.T) {
 		same(t, writes, []push.Write{w})
 		done(0, push.Written{Prev: 16, Outcomes: []push.Outcome{{Status: push.Stored, ID: 32}, {Status: push.Duplicate, ID: 8}}}, nil)
 	}})
-	got, err := saveNow(t, t.Context(), messageClient(t, MessageClientConfig{}, n.addr), w)
+	got, err := saveNow(t.Context(), t, messageClient(t, MessageClientConfig{}, n.addr), w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func TestErrorsOfItemsCross(t *testing.T) {
 			done(i, push.Written{}, &push.Error{Kind: push.KindFenced, Detail: "epoch 7 is over", RetryAfter: time.Second, Err: errors.New("secret")})
 		}
 	}})
-	_, err := saveNow(t, t.Context(), messageClient(t, MessageClientConfig{}, n.addr), write("user", 16))
+	_, err := saveNow(t.Context(), t, messageClient(t, MessageClientConfig{}, n.addr), write("user", 16))
 	same(t, err.Error(), "fenced: epoch 7 is over")
 	if e, _ := errors.AsType[*push.Error](err); e.RetryAfter != time.Second {
 		t.Errorf("retry after %v", e.RetryAfter)
@@ -114,8 +115,8 @@ func TestPushesKeepTheirOrder(t *testing.T) {
 		if len(held) < 10 && len(got) < count {
 			return
 		}
-		for i := len(held) - 1; i >= 0; i-- { // answers come in another order
-			held[i](push.Receipt{ID: 16}, nil)
+		for _, done := range slices.Backward(held) { // answers come in another order
+			done(push.Receipt{ID: 16}, nil)
 		}
 		held = nil
 	}})
@@ -152,7 +153,7 @@ func TestTheDeadlineCrosses(t *testing.T) {
 	c := cometPool(t, CometPoolConfig{}).At(n.addr)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := pushNow(t, ctx, c, push.Push{Key: "user", Body: []byte("1")})
+	_, err := pushNow(ctx, t, c, push.Push{Key: "user", Body: []byte("1")})
 	wantKind(t, err, push.KindOutcomeUnknown)
 	close(answered)
 	if err := receive(t, ended); !errors.Is(err, context.DeadlineExceeded) {
@@ -175,13 +176,13 @@ func TestTheFrameOfWritesHasTheLatestDeadline(t *testing.T) {
 	c := messageClient(t, MessageClientConfig{}, n.addr)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	if _, err := saveNow(t, ctx, c, write("user", 16)); err != nil {
+	if _, err := saveNow(ctx, t, c, write("user", 16)); err != nil {
 		t.Fatal(err)
 	}
 	if left := receive(t, deadlines); left < 59*time.Minute || left > time.Hour {
 		t.Errorf("deadline in %v, want an hour", left)
 	}
-	if _, err := saveNow(t, t.Context(), c, write("user", 16)); err != nil {
+	if _, err := saveNow(t.Context(), t, c, write("user", 16)); err != nil {
 		t.Fatal(err)
 	}
 	if left := receive(t, deadlines); left > 0 {
@@ -222,7 +223,7 @@ func saveUntilTaken(tb testing.TB, c *MessageClient) error {
 	tb.Helper()
 	end := time.Now().Add(patience)
 	for {
-		_, err := saveNow(tb, tb.Context(), c, write("user", 16))
+		_, err := saveNow(tb.Context(), tb, c, write("user", 16))
 		if !push.Is(err, push.KindStoreUnavailable) || time.Now().After(end) {
 			return err
 		}
@@ -234,14 +235,14 @@ func TestNobodyListens(t *testing.T) {
 	n := messageNode(t, &fakeMessage{})
 	n.stop()
 	c := messageClient(t, MessageClientConfig{}, n.addr)
-	_, err := saveNow(t, t.Context(), c, write("user", 16))
+	_, err := saveNow(t.Context(), t, c, write("user", 16))
 	wantKind(t, err, push.KindStoreUnavailable)
 	p := cometPool(t, CometPoolConfig{}).At(n.addr)
-	_, err = pushNow(t, t.Context(), p, push.Push{Key: "user"})
+	_, err = pushNow(t.Context(), t, p, push.Push{Key: "user"})
 	wantKind(t, err, push.KindNoNode)
 	// The peer is there, but is something else: nothing can have been stored.
 	other := cometNode(t, &fakeComet{})
-	_, err = saveNow(t, t.Context(), messageClient(t, MessageClientConfig{}, other.addr), write("user", 16))
+	_, err = saveNow(t.Context(), t, messageClient(t, MessageClientConfig{}, other.addr), write("user", 16))
 	wantKind(t, err, push.KindStoreUnavailable)
 }
 
@@ -271,7 +272,7 @@ func TestCutsNeverLie(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				id := push.ID(calls.Add(1)) * push.Step
-				_, err := saveNow(t, t.Context(), c, write(push.Key(fmt.Sprint("user", id)), id))
+				_, err := saveNow(t.Context(), t, c, write(push.Key(fmt.Sprint("user", id)), id))
 				fates <- fate{id, err}
 				if id%(100*push.Step) == 0 {
 					n.cut()
@@ -344,7 +345,7 @@ func TestDrainLosesNothing(t *testing.T) {
 	mu.Lock()
 	addrs = []string{n.addr, other.addr}
 	mu.Unlock()
-	if _, err := saveNow(t, t.Context(), c, write("user", 32)); err != nil {
+	if _, err := saveNow(t.Context(), t, c, write("user", 32)); err != nil {
 		t.Fatalf("a new save did not go to the other node: %v", err)
 	}
 	close(let)
@@ -358,11 +359,11 @@ func TestLargeItems(t *testing.T) {
 	c := messageClient(t, MessageClientConfig{}, n.addr)
 	w := write("user", 16)
 	w.Messages[0].Body = bytes.Repeat([]byte("x"), maxItem-1000)
-	if _, err := saveNow(t, t.Context(), c, w); err != nil {
+	if _, err := saveNow(t.Context(), t, c, w); err != nil {
 		t.Errorf("an item below the limit: %v", err)
 	}
 	w.Messages[0].Body = append(w.Messages[0].Body, make([]byte, 1000)...)
-	_, err := saveNow(t, t.Context(), c, w)
+	_, err := saveNow(t.Context(), t, c, w)
 	wantKind(t, err, push.KindTooLarge)
 	w.Messages[0].Body = w.Messages[0].Body[:1<<20]
 	errs := make(chan error, 28) // many frames, more than a stream carries unread
@@ -393,7 +394,7 @@ func TestClientCloseOverTheWire(t *testing.T) {
 		t.Error(err)
 	}
 	wantKind(t, receive(t, errs), push.KindOutcomeUnknown)
-	_, err := saveNow(t, t.Context(), c, write("user", 16))
+	_, err := saveNow(t.Context(), t, c, write("user", 16))
 	wantKind(t, err, push.KindStoreUnavailable)
 	_, err = c.Newest(t.Context(), "user")
 	wantKind(t, err, push.KindStoreUnavailable)

@@ -77,11 +77,7 @@ func parseRowTail(b []byte, head int) (id push.ID, marker bool, err error) {
 	default:
 		return 0, false, fmt.Errorf("%w: a row key of %d bytes", errCorrupt, len(b))
 	}
-	reversed := binary.BigEndian.Uint64(b[head:])
-	if reversed > uint64(push.MaxID) {
-		return 0, false, fmt.Errorf("%w: a negative id", errCorrupt)
-	}
-	return push.MaxID - push.ID(reversed), marker, nil
+	return push.MaxID - push.ID(binary.BigEndian.Uint64(b[head:])), marker, nil
 }
 
 func parseMarker(value []byte) (byte, error) {

@@ -138,22 +138,24 @@ func (s *Store) Newest(ctx context.Context, key push.Key) (push.ID, error) {
 		return 0, err
 	}
 	defer s.leave()
-	marks, err := s.marks(key)
+	r, err := s.rows(key, 0, 0)
 	if err != nil {
 		return 0, err
 	}
-	newest := max(marks.Deleted, marks.Expired)
-	r, err := s.rows(key, newest, 0)
-	if err != nil {
-		return 0, err
-	}
+	var newest push.ID
 	for r.descend() && ctx.Err() == nil {
 		if r.mark != markDiscarded {
 			newest = r.head.ID
 			break
 		}
 	}
-	return newest, r.close(ended(ctx))
+	if err := r.close(ended(ctx)); err != nil {
+		return 0, err
+	}
+	// The watermarks come last: they hold what a sweep removed before the rows
+	// were looked at.
+	marks, err := s.marks(key)
+	return max(newest, marks.Deleted, marks.Expired), err
 }
 
 // Find looks an idempotency key up. A message and its key are written in one
@@ -163,20 +165,22 @@ func (s *Store) Find(ctx context.Context, key push.Key, idem string) (message.Fo
 		return message.Found{}, err
 	}
 	defer s.leave()
-	value, err := s.get(idempotencyKey(key, idem))
-	if err != nil || value == nil {
-		return message.Found{}, err
-	}
-	r, err := parseReceipt(value)
-	if err != nil {
-		return message.Found{}, broken(err)
-	}
-	if r.expires <= s.millis() {
-		return message.Found{}, nil
-	}
-	mark, err := s.markOf(key, r.id)
-	if err != nil || mark == markDiscarded {
+	r, err := s.receipt(idempotencyKey(key, idem))
+	if err != nil || r.expires <= s.millis() {
 		return message.Found{}, err
 	}
 	return message.Found{ID: r.id, Sum: r.sum}, nil
+}
+
+// receipt reads what an idempotency key stands for; the zero receipt: nothing.
+func (s *Store) receipt(k []byte) (receipt, error) {
+	value, err := s.get(k)
+	if err != nil || value == nil {
+		return receipt{}, err
+	}
+	r, err := parseReceipt(value)
+	if err != nil {
+		return receipt{}, broken(err)
+	}
+	return r, nil
 }

@@ -54,14 +54,12 @@ type Store struct {
 	now   func() time.Time // immutable
 	log   *slog.Logger     // immutable
 	fault *fault           // safe on its own
+	flush *backlog         // safe on its own
 
 	// marking orders what reads a row before it writes it: watermarks, markers,
 	// and the index of idempotency keys. Plain saves take no part in it. It is
 	// held until a change is visible, not until it is on disk.
 	marking sync.Mutex
-	// applying lets one batch at a time into Pebble's commit queue, which is
-	// what Pebble does too, but here nobody follows a batch that failed.
-	applying sync.Mutex
 
 	gate   sync.RWMutex // held shared by every call
 	closed bool         // guarded by gate
@@ -74,22 +72,24 @@ var _ message.Store = (*Store)(nil)
 // Open opens the folder's store, or makes a new one, and starts its sweep. It
 // fails when the folder is open already, corrupt, or of another version.
 func Open(cfg Config, log *slog.Logger, now func() time.Time) (*Store, error) {
-	return open(cfg, log, now, vfs.Default)
+	return open(cfg, engine{fs: vfs.Default, memTable: 16 << 20}, log, now)
 }
 
-func open(cfg Config, log *slog.Logger, now func() time.Time, fs vfs.FS) (*Store, error) {
+func open(cfg Config, on engine, log *slog.Logger, now func() time.Time) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	f := &fault{log: log}
-	db, err := openPebble(cfg, f, fs)
+	f := newFault(log)
+	waiting := newBacklog(f)
+	db, err := openPebble(cfg, on, f, waiting)
 	if err != nil {
 		return nil, fmt.Errorf("embedded: the store in %s cannot be opened; is another process using it, or is it damaged? %w", cfg.Dir, err)
 	}
 	if err := errors.Join(checkVersion(db, cfg.Dir), f.get()); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &Store{cfg: cfg, db: db, now: now, log: log, fault: f}
+	f.armed.Store(true)
+	s := &Store{cfg: cfg, db: db, now: now, log: log, fault: f, flush: waiting}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.sweeps.Go(func() { s.sweepLoop(ctx) })
@@ -132,8 +132,7 @@ func claim(db *pebble.DB, dir string) error {
 }
 
 // Close stops the sweep, waits for the calls under way and closes the folder.
-// After a fault it says so: then the folder stays locked until the process ends,
-// if Pebble cannot be closed any more.
+// After a fault of the disk it returns that.
 func (s *Store) Close() error {
 	s.stop()
 	s.sweeps.Wait()
@@ -143,9 +142,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	if s.fault.stuck.Load() {
-		return s.fault.get()
-	}
+	close(s.fault.ended)
 	return errors.Join(s.fault.get(), s.db.Close())
 }
 

@@ -33,86 +33,93 @@ func (s *Store) sweepLoop(ctx context.Context) {
 // Sweep removes what has expired by now and returns how many entries that were.
 // It goes by the expiry index, a batch at a time, and may stop at any of them.
 func (s *Store) Sweep(ctx context.Context) (int, error) {
-	total := 0
+	total, from := 0, []byte{tableExpiry}
 	for {
-		n, err := s.sweepStep(ctx)
-		total += n
+		n, next, err := s.sweepStep(ctx, from)
+		total, from = total+n, next
 		if err != nil || n < sweepBatch {
 			return total, err
 		}
 	}
 }
 
-// sweepStep removes one batch. Removing and raising the watermarks is atomic: no
-// reader sees a row gone without a trace.
-func (s *Store) sweepStep(ctx context.Context) (int, error) {
+// sweepStep removes one batch, of the entries at or above from, and returns where
+// the next one begins: from the very start it would go through all that was
+// removed, once more. Removing and raising the watermarks is atomic: no reader
+// sees a row gone without a trace.
+func (s *Store) sweepStep(ctx context.Context, from []byte) (n int, next []byte, err error) {
 	if err := s.enter(ctx); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer s.leave()
 	s.marking.Lock()
 	defer s.marking.Unlock()
-	b := s.db.NewBatch()
-	n, expired, err := s.collect(b)
-	if err != nil || n == 0 {
-		return 0, err
+	c := sweeper{Store: s, batch: s.db.NewBatch(), expired: make(map[push.Key]push.ID)}
+	if err := c.collect(from); err != nil || c.n == 0 {
+		return 0, nil, err
 	}
-	for key, id := range expired {
-		if err := s.raiseExpired(b, key, id); err != nil {
-			return 0, err
+	for key, id := range c.expired {
+		if err := c.raiseExpired(key, id); err != nil {
+			return 0, nil, err
 		}
 	}
 	// Nobody waits for it to be durable: a sweep that is lost is done again.
-	if err := s.apply(b, pebble.NoSync); err != nil {
-		return 0, err
+	if err := s.apply(c.batch, pebble.NoSync); err != nil {
+		return 0, nil, err
 	}
-	return n, closed(b, nil)
+	return c.n, c.last, closed(c.batch, nil)
 }
 
-// collect puts the removal of up to sweepBatch ended entries into b, and returns
-// how many, and the highest id that expired of each key.
-func (s *Store) collect(b *pebble.Batch) (n int, expired map[push.Key]push.ID, err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{tableExpiry}, UpperBound: appendExpiry(nil, s.millis()+1),
-	})
+// sweeper is one step of a sweep.
+type sweeper struct {
+	*Store
+	batch   *pebble.Batch
+	n       int    // entries that batch removes
+	last    []byte // the last of them
+	expired map[push.Key]push.ID
+}
+
+// collect puts the removal of up to sweepBatch ended entries into the batch.
+func (s *sweeper) collect(from []byte) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: appendExpiry(nil, s.millis()+1)})
 	if err != nil {
-		return 0, nil, broken(err)
+		return broken(err)
 	}
-	expired = make(map[push.Key]push.ID)
-	for ok := it.First(); ok && n < sweepBatch && err == nil; ok = it.Next() {
-		n++
-		err = s.sweepEntry(b, it.Key(), expired)
+	for ok := it.First(); ok && s.n < sweepBatch && err == nil; ok = it.Next() {
+		s.n++
+		s.last = append(s.last[:0], it.Key()...)
+		err = s.remove(s.last)
 	}
 	if closeErr := it.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return 0, nil, broken(err)
+		return broken(err)
 	}
-	return n, expired, nil
+	return nil
 }
 
 // raiseExpired moves a key's watermark of what expired, never down.
-func (s *Store) raiseExpired(b *pebble.Batch, key push.Key, id push.ID) error {
+func (s *sweeper) raiseExpired(key push.Key, id push.ID) error {
 	marks, err := s.marks(key)
 	if err != nil || id <= max(marks.Expired, marks.Deleted) {
 		return err
 	}
 	marks.Expired = id
-	return b.Set(marksKey(key), marksValue(marks), nil)
+	return s.batch.Set(marksKey(key), marksValue(marks), nil)
 }
 
-// sweepEntry removes what an entry of the expiry index names, and the entry.
-func (s *Store) sweepEntry(b *pebble.Batch, entry []byte, expired map[push.Key]push.ID) error {
+// remove removes what an entry of the expiry index names, and the entry.
+func (s *sweeper) remove(entry []byte) error {
 	ms, target, err := parseExpiry(entry)
 	if err != nil {
 		return err
 	}
-	if err := b.Delete(entry, nil); err != nil {
+	if err := s.batch.Delete(entry, nil); err != nil {
 		return err
 	}
 	if target[0] == tableIdempotency {
-		return s.sweepReceipt(b, target, ms)
+		return s.removeReceipt(target, ms)
 	}
 	key, id, err := parseRow(target)
 	if err != nil {
@@ -123,19 +130,16 @@ func (s *Store) sweepEntry(b *pebble.Batch, entry []byte, expired map[push.Key]p
 		return err
 	}
 	if mark != markDiscarded {
-		expired[key] = max(expired[key], id)
+		s.expired[key] = max(s.expired[key], id)
 	}
-	return firstError(b.Delete(target, nil), b.Delete(markerKey(key, id), nil))
+	return firstError(s.batch.Delete(target, nil), s.batch.Delete(markerKey(key, id), nil))
 }
 
-// sweepReceipt removes an idempotency key, unless it was used again since.
-func (s *Store) sweepReceipt(b *pebble.Batch, target []byte, ms int64) error {
-	value, err := s.get(target)
-	if err != nil || value == nil {
+// removeReceipt removes an idempotency key, unless it was used again since.
+func (s *sweeper) removeReceipt(target []byte, ms int64) error {
+	r, err := s.receipt(target)
+	if err != nil || r.id == 0 || r.expires > ms {
 		return err
 	}
-	if r, err := parseReceipt(value); err != nil || r.expires > ms {
-		return err
-	}
-	return b.Delete(target, nil)
+	return s.batch.Delete(target, nil)
 }

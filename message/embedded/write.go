@@ -26,6 +26,9 @@ func (s *Store) save(ctx context.Context, writes []push.Write) error {
 		return err
 	}
 	defer s.leave()
+	if err := s.flush.wait(ctx); err != nil {
+		return err
+	}
 	b := s.db.NewBatch()
 	err := s.put(b, writes)
 	if err == nil {
@@ -87,29 +90,50 @@ func indexed(writes []push.Write) bool {
 }
 
 // index adds a message's idempotency key, unless it stands for this message
-// already, or for a later one: then this is a write that was given up, and comes
-// late.
+// already, or the message is a write that was given up and comes late: then it
+// was discarded or deleted before, or a later message has the key.
 func (s *Store) index(b *pebble.Batch, key push.Key, m *push.Message) error {
 	if m.IdempotencyKey == "" {
 		return nil
 	}
 	k := idempotencyKey(key, m.IdempotencyKey)
-	old, err := s.get(k)
-	if err != nil {
+	old, err := s.receipt(k)
+	if err != nil || old.id >= m.ID {
 		return err
 	}
-	if old != nil {
-		r, err := parseReceipt(old)
-		if err != nil {
-			return broken(err)
-		}
-		if r.id >= m.ID {
-			return nil
-		}
+	marks, err := s.marks(key)
+	if err != nil || m.ID <= marks.Deleted {
+		return err
+	}
+	mark, err := s.markOf(key, m.ID)
+	if err != nil || mark == markDiscarded {
+		return err
 	}
 	r := receipt{id: m.ID, sum: message.BodySum(m.Body)}
 	r.expires = max(m.ExpiresAt, s.now().Add(s.cfg.IdempotencyLife).UnixMilli())
 	return firstError(b.Set(k, r.value(), nil), b.Set(append(appendExpiry(nil, r.expires), k...), nil, nil))
+}
+
+// free gives a message's idempotency key free, if it has one that still stands
+// for it.
+func (s *Store) free(b *pebble.Batch, key push.Key, id push.ID) error {
+	value, err := s.get(rowKey(key, id))
+	if err != nil || value == nil {
+		return err
+	}
+	m, err := message.ParseEnvelopeHead(value, id)
+	if err != nil {
+		return broken(err)
+	}
+	if m.IdempotencyKey == "" {
+		return nil
+	}
+	k := idempotencyKey(key, m.IdempotencyKey)
+	r, err := s.receipt(k)
+	if err != nil || r.id != id {
+		return err
+	}
+	return b.Delete(k, nil)
 }
 
 func firstError(errs ...error) error {
@@ -124,7 +148,7 @@ func firstError(errs ...error) error {
 // Discard withdraws an id that was given up. It wins over a recall.
 func (s *Store) Discard(ctx context.Context, key push.Key, id push.ID) error {
 	return s.change(ctx, func(b *pebble.Batch) error {
-		return b.Set(markerKey(key, id), []byte{markDiscarded}, nil)
+		return firstError(s.free(b, key, id), b.Set(markerKey(key, id), []byte{markDiscarded}, nil))
 	})
 }
 
@@ -164,6 +188,9 @@ func (s *Store) change(ctx context.Context, build func(*pebble.Batch) error) err
 		return err
 	}
 	defer s.leave()
+	if err := s.flush.wait(ctx); err != nil {
+		return err
+	}
 	b := s.db.NewBatch()
 	err := s.applyChange(b, build)
 	if err == nil {

@@ -85,8 +85,19 @@ func checkBytes(s *Subject) error {
 	for _, c := range []struct {
 		from, bytes, want int
 	}{
-		{0, 1, 1}, {0, 100, 1}, {0, 199, 1}, {0, 200, 2}, {0, 299, 2}, {0, 300, 3}, {0, 1299, 3}, {0, 1300, 4},
-		{3, 10, 1}, {4, 1, 1}, {4, 2, 2}, {0, 0, 6}, {0, 1 << 20, 6},
+		{0, 1, 1},
+		{0, 100, 1},
+		{0, 199, 1},
+		{0, 200, 2},
+		{0, 299, 2},
+		{0, 300, 3},
+		{0, 1299, 3},
+		{0, 1300, 4},
+		{3, 10, 1},
+		{4, 1, 1},
+		{4, 2, 2},
+		{0, 0, 6},
+		{0, 1 << 20, 6},
 	} {
 		var after push.ID
 		if c.from > 0 {
@@ -265,11 +276,11 @@ func checkUnknownKey(s *Subject) error {
 	}
 	newest, err := s.Store.Newest(s.ctx, st.key)
 	if err != nil || newest != 0 {
-		return fmt.Errorf("newest of an unknown key is %d, %w", newest, err)
+		return fmt.Errorf("newest of an unknown key is %d, %v", newest, err)
 	}
 	found, err := s.Store.Find(s.ctx, st.key, "nothing")
 	if err != nil || found.ID != 0 {
-		return fmt.Errorf("found %+v under an unknown key, %w", found, err)
+		return fmt.Errorf("found %+v under an unknown key, %v", found, err)
 	}
 	return nil
 }

@@ -768,32 +768,27 @@ func (x *SaveAnswer) GetIds() []int64 {
 	return nil
 }
 
-type ReadRequest struct {
+type ReadFrame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	After         int64                  `protobuf:"fixed64,2,opt,name=after,proto3" json:"after,omitempty"`
-	Until         int64                  `protobuf:"fixed64,3,opt,name=until,proto3" json:"until,omitempty"`
-	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
-	Bytes         int64                  `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	Newest        int32                  `protobuf:"varint,6,opt,name=newest,proto3" json:"newest,omitempty"`
+	Items         []*ReadItem            `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReadRequest) Reset() {
-	*x = ReadRequest{}
+func (x *ReadFrame) Reset() {
+	*x = ReadFrame{}
 	mi := &file_gopush_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReadRequest) String() string {
+func (x *ReadFrame) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReadRequest) ProtoMessage() {}
+func (*ReadFrame) ProtoMessage() {}
 
-func (x *ReadRequest) ProtoReflect() protoreflect.Message {
+func (x *ReadFrame) ProtoReflect() protoreflect.Message {
 	mi := &file_gopush_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -805,78 +800,150 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
-func (*ReadRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ReadFrame.ProtoReflect.Descriptor instead.
+func (*ReadFrame) Descriptor() ([]byte, []int) {
 	return file_gopush_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *ReadRequest) GetKey() []byte {
+func (x *ReadFrame) GetItems() []*ReadItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type ReadItem struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Tag       uint64                 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`                              // unique among the items of the stream; the answer repeats it
+	TimeoutMs uint32                 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // what is left of the caller's deadline; 0: none
+	Key       []byte                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	What      uint32                 `protobuf:"varint,4,opt,name=what,proto3" json:"what,omitempty"` // 0 a page, 1 the newest id of the key; others are refused
+	// The span of the page.
+	After         int64 `protobuf:"fixed64,5,opt,name=after,proto3" json:"after,omitempty"`
+	Until         int64 `protobuf:"fixed64,6,opt,name=until,proto3" json:"until,omitempty"`
+	Limit         int32 `protobuf:"varint,7,opt,name=limit,proto3" json:"limit,omitempty"`
+	Bytes         int64 `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Newest        int32 `protobuf:"varint,9,opt,name=newest,proto3" json:"newest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadItem) Reset() {
+	*x = ReadItem{}
+	mi := &file_gopush_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadItem) ProtoMessage() {}
+
+func (x *ReadItem) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadItem.ProtoReflect.Descriptor instead.
+func (*ReadItem) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReadItem) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *ReadItem) GetTimeoutMs() uint32 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *ReadItem) GetKey() []byte {
 	if x != nil {
 		return x.Key
 	}
 	return nil
 }
 
-func (x *ReadRequest) GetAfter() int64 {
+func (x *ReadItem) GetWhat() uint32 {
+	if x != nil {
+		return x.What
+	}
+	return 0
+}
+
+func (x *ReadItem) GetAfter() int64 {
 	if x != nil {
 		return x.After
 	}
 	return 0
 }
 
-func (x *ReadRequest) GetUntil() int64 {
+func (x *ReadItem) GetUntil() int64 {
 	if x != nil {
 		return x.Until
 	}
 	return 0
 }
 
-func (x *ReadRequest) GetLimit() int32 {
+func (x *ReadItem) GetLimit() int32 {
 	if x != nil {
 		return x.Limit
 	}
 	return 0
 }
 
-func (x *ReadRequest) GetBytes() int64 {
+func (x *ReadItem) GetBytes() int64 {
 	if x != nil {
 		return x.Bytes
 	}
 	return 0
 }
 
-func (x *ReadRequest) GetNewest() int32 {
+func (x *ReadItem) GetNewest() int32 {
 	if x != nil {
 		return x.Newest
 	}
 	return 0
 }
 
-type ReadReply struct {
+type ReadAnswers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Messages      []*Msg                 `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
-	Gaps          []*Gap                 `protobuf:"bytes,2,rep,name=gaps,proto3" json:"gaps,omitempty"`
-	Next          int64                  `protobuf:"fixed64,3,opt,name=next,proto3" json:"next,omitempty"`
-	More          bool                   `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	Items         []*ReadAnswer          `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	Draining      bool                   `protobuf:"varint,2,opt,name=draining,proto3" json:"draining,omitempty"` // as in PushAnswers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ReadReply) Reset() {
-	*x = ReadReply{}
-	mi := &file_gopush_proto_msgTypes[12]
+func (x *ReadAnswers) Reset() {
+	*x = ReadAnswers{}
+	mi := &file_gopush_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ReadReply) String() string {
+func (x *ReadAnswers) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ReadReply) ProtoMessage() {}
+func (*ReadAnswers) ProtoMessage() {}
 
-func (x *ReadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gopush_proto_msgTypes[12]
+func (x *ReadAnswers) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,37 +954,166 @@ func (x *ReadReply) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ReadReply.ProtoReflect.Descriptor instead.
-func (*ReadReply) Descriptor() ([]byte, []int) {
-	return file_gopush_proto_rawDescGZIP(), []int{12}
+// Deprecated: Use ReadAnswers.ProtoReflect.Descriptor instead.
+func (*ReadAnswers) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *ReadReply) GetMessages() []*Msg {
+func (x *ReadAnswers) GetItems() []*ReadAnswer {
 	if x != nil {
-		return x.Messages
+		return x.Items
 	}
 	return nil
 }
 
-func (x *ReadReply) GetGaps() []*Gap {
+func (x *ReadAnswers) GetDraining() bool {
 	if x != nil {
-		return x.Gaps
+		return x.Draining
+	}
+	return false
+}
+
+// ReadAnswer holds the messages of a page side by side, which costs both sides
+// a fraction of what a message of its own for each of them does. Message i is
+// element i of each list; a list marked so may be empty, then all are zero.
+type ReadAnswer struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Tag             uint64                 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	Error           *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"` // absent: the rest is the answer
+	Next            int64                  `protobuf:"fixed64,3,opt,name=next,proto3" json:"next,omitempty"` // of a page; or the newest id
+	More            bool                   `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	Gaps            []*Gap                 `protobuf:"bytes,5,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	Ids             []int64                `protobuf:"fixed64,6,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	Prevs           []int64                `protobuf:"fixed64,7,rep,packed,name=prevs,proto3" json:"prevs,omitempty"`
+	ExpiresAt       []int64                `protobuf:"fixed64,8,rep,packed,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Sizes           []uint32               `protobuf:"varint,9,rep,packed,name=sizes,proto3" json:"sizes,omitempty"`                                     // of the bodies
+	Bodies          []byte                 `protobuf:"bytes,10,opt,name=bodies,proto3" json:"bodies,omitempty"`                                          // one after the other
+	Flags           []uint32               `protobuf:"varint,11,rep,packed,name=flags,proto3" json:"flags,omitempty"`                                    // may be empty; 1 transient, 2 recalled
+	KeySizes        []uint32               `protobuf:"varint,12,rep,packed,name=key_sizes,json=keySizes,proto3" json:"key_sizes,omitempty"`              // may be empty; of the idempotency keys
+	IdempotencyKeys []byte                 `protobuf:"bytes,13,opt,name=idempotency_keys,json=idempotencyKeys,proto3" json:"idempotency_keys,omitempty"` // one after the other
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReadAnswer) Reset() {
+	*x = ReadAnswer{}
+	mi := &file_gopush_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadAnswer) ProtoMessage() {}
+
+func (x *ReadAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadAnswer.ProtoReflect.Descriptor instead.
+func (*ReadAnswer) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReadAnswer) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *ReadAnswer) GetError() *Error {
+	if x != nil {
+		return x.Error
 	}
 	return nil
 }
 
-func (x *ReadReply) GetNext() int64 {
+func (x *ReadAnswer) GetNext() int64 {
 	if x != nil {
 		return x.Next
 	}
 	return 0
 }
 
-func (x *ReadReply) GetMore() bool {
+func (x *ReadAnswer) GetMore() bool {
 	if x != nil {
 		return x.More
 	}
 	return false
+}
+
+func (x *ReadAnswer) GetGaps() []*Gap {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetIds() []int64 {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetPrevs() []int64 {
+	if x != nil {
+		return x.Prevs
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetExpiresAt() []int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetSizes() []uint32 {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetBodies() []byte {
+	if x != nil {
+		return x.Bodies
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetFlags() []uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetKeySizes() []uint32 {
+	if x != nil {
+		return x.KeySizes
+	}
+	return nil
+}
+
+func (x *ReadAnswer) GetIdempotencyKeys() []byte {
+	if x != nil {
+		return x.IdempotencyKeys
+	}
+	return nil
 }
 
 type Gap struct {
@@ -931,7 +1127,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_gopush_proto_msgTypes[13]
+	mi := &file_gopush_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1139,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_gopush_proto_msgTypes[13]
+	mi := &file_gopush_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1152,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_gopush_proto_rawDescGZIP(), []int{13}
+	return file_gopush_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Gap) GetAfter() int64 {
@@ -978,94 +1174,6 @@ func (x *Gap) GetReason() []byte {
 		return x.Reason
 	}
 	return nil
-}
-
-type NewestRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NewestRequest) Reset() {
-	*x = NewestRequest{}
-	mi := &file_gopush_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NewestRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NewestRequest) ProtoMessage() {}
-
-func (x *NewestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gopush_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NewestRequest.ProtoReflect.Descriptor instead.
-func (*NewestRequest) Descriptor() ([]byte, []int) {
-	return file_gopush_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *NewestRequest) GetKey() []byte {
-	if x != nil {
-		return x.Key
-	}
-	return nil
-}
-
-type NewestReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int64                  `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NewestReply) Reset() {
-	*x = NewestReply{}
-	mi := &file_gopush_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NewestReply) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NewestReply) ProtoMessage() {}
-
-func (x *NewestReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gopush_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NewestReply.ProtoReflect.Descriptor instead.
-func (*NewestReply) Descriptor() ([]byte, []int) {
-	return file_gopush_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *NewestReply) GetId() int64 {
-	if x != nil {
-		return x.Id
-	}
-	return 0
 }
 
 type RecallRequest struct {
@@ -1648,27 +1756,44 @@ const file_gopush_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\v2\x10.gopush.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04prev\x18\x03 \x01(\x10R\x04prev\x12\x16\n" +
 	"\x06status\x18\x04 \x03(\rR\x06status\x12\x10\n" +
-	"\x03ids\x18\x05 \x03(\x10R\x03ids\"\x8f\x01\n" +
-	"\vReadRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
-	"\x05after\x18\x02 \x01(\x10R\x05after\x12\x14\n" +
-	"\x05until\x18\x03 \x01(\x10R\x05until\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x05R\x05limit\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\x03R\x05bytes\x12\x16\n" +
-	"\x06newest\x18\x06 \x01(\x05R\x06newest\"\x83\x01\n" +
-	"\tReadReply\x12*\n" +
-	"\bmessages\x18\x01 \x03(\v2\x0e.gopush.v1.MsgR\bmessages\x12\"\n" +
-	"\x04gaps\x18\x02 \x03(\v2\x0e.gopush.v1.GapR\x04gaps\x12\x12\n" +
+	"\x03ids\x18\x05 \x03(\x10R\x03ids\"6\n" +
+	"\tReadFrame\x12)\n" +
+	"\x05items\x18\x01 \x03(\v2\x13.gopush.v1.ReadItemR\x05items\"\xd1\x01\n" +
+	"\bReadItem\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\rR\x04what\x12\x14\n" +
+	"\x05after\x18\x05 \x01(\x10R\x05after\x12\x14\n" +
+	"\x05until\x18\x06 \x01(\x10R\x05until\x12\x14\n" +
+	"\x05limit\x18\a \x01(\x05R\x05limit\x12\x14\n" +
+	"\x05bytes\x18\b \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06newest\x18\t \x01(\x05R\x06newest\"V\n" +
+	"\vReadAnswers\x12+\n" +
+	"\x05items\x18\x01 \x03(\v2\x15.gopush.v1.ReadAnswerR\x05items\x12\x1a\n" +
+	"\bdraining\x18\x02 \x01(\bR\bdraining\"\xe5\x02\n" +
+	"\n" +
+	"ReadAnswer\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12&\n" +
+	"\x05error\x18\x02 \x01(\v2\x10.gopush.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04next\x18\x03 \x01(\x10R\x04next\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"I\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\x12\"\n" +
+	"\x04gaps\x18\x05 \x03(\v2\x0e.gopush.v1.GapR\x04gaps\x12\x10\n" +
+	"\x03ids\x18\x06 \x03(\x10R\x03ids\x12\x14\n" +
+	"\x05prevs\x18\a \x03(\x10R\x05prevs\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\b \x03(\x10R\texpiresAt\x12\x14\n" +
+	"\x05sizes\x18\t \x03(\rR\x05sizes\x12\x16\n" +
+	"\x06bodies\x18\n" +
+	" \x01(\fR\x06bodies\x12\x14\n" +
+	"\x05flags\x18\v \x03(\rR\x05flags\x12\x1b\n" +
+	"\tkey_sizes\x18\f \x03(\rR\bkeySizes\x12)\n" +
+	"\x10idempotency_keys\x18\r \x01(\fR\x0fidempotencyKeys\"I\n" +
 	"\x03Gap\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x10R\x05after\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x10R\x05until\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\fR\x06reason\"!\n" +
-	"\rNewestRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\"\x1d\n" +
-	"\vNewestReply\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x10R\x02id\"Y\n" +
+	"\x06reason\x18\x03 \x01(\fR\x06reason\"Y\n" +
 	"\rRecallRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x10R\x02id\x12&\n" +
@@ -1702,11 +1827,10 @@ const file_gopush_proto_rawDesc = "" +
 	"\x06Delete\x12\x18.gopush.v1.DeleteRequest\x1a\x16.gopush.v1.DeleteReply\x12@\n" +
 	"\bDescribe\x12\x1a.gopush.v1.DescribeRequest\x1a\x18.gopush.v1.DescribeReply\x124\n" +
 	"\x04Time\x12\x16.gopush.v1.TimeRequest\x1a\x14.gopush.v1.TimeReply\x12;\n" +
-	"\x06Follow\x12\x18.gopush.v1.FollowRequest\x1a\x15.gopush.v1.EventFrame0\x012\xad\x02\n" +
+	"\x06Follow\x12\x18.gopush.v1.FollowRequest\x1a\x15.gopush.v1.EventFrame0\x012\xf5\x01\n" +
 	"\aMessage\x128\n" +
-	"\x04Save\x12\x14.gopush.v1.SaveFrame\x1a\x16.gopush.v1.SaveAnswers(\x010\x01\x124\n" +
-	"\x04Read\x12\x16.gopush.v1.ReadRequest\x1a\x14.gopush.v1.ReadReply\x12:\n" +
-	"\x06Newest\x12\x18.gopush.v1.NewestRequest\x1a\x16.gopush.v1.NewestReply\x12:\n" +
+	"\x04Save\x12\x14.gopush.v1.SaveFrame\x1a\x16.gopush.v1.SaveAnswers(\x010\x01\x128\n" +
+	"\x04Read\x12\x14.gopush.v1.ReadFrame\x1a\x16.gopush.v1.ReadAnswers(\x010\x01\x12:\n" +
 	"\x06Recall\x12\x18.gopush.v1.RecallRequest\x1a\x16.gopush.v1.RecallReply\x12:\n" +
 	"\x06Delete\x12\x18.gopush.v1.DeleteRequest\x1a\x16.gopush.v1.DeleteReplyB\x1bZ\x19gopush/internal/rpc/pb;pbb\x06proto3"
 
@@ -1735,11 +1859,11 @@ var file_gopush_proto_goTypes = []any{
 	(*SaveItem)(nil),        // 8: gopush.v1.SaveItem
 	(*SaveAnswers)(nil),     // 9: gopush.v1.SaveAnswers
 	(*SaveAnswer)(nil),      // 10: gopush.v1.SaveAnswer
-	(*ReadRequest)(nil),     // 11: gopush.v1.ReadRequest
-	(*ReadReply)(nil),       // 12: gopush.v1.ReadReply
-	(*Gap)(nil),             // 13: gopush.v1.Gap
-	(*NewestRequest)(nil),   // 14: gopush.v1.NewestRequest
-	(*NewestReply)(nil),     // 15: gopush.v1.NewestReply
+	(*ReadFrame)(nil),       // 11: gopush.v1.ReadFrame
+	(*ReadItem)(nil),        // 12: gopush.v1.ReadItem
+	(*ReadAnswers)(nil),     // 13: gopush.v1.ReadAnswers
+	(*ReadAnswer)(nil),      // 14: gopush.v1.ReadAnswer
+	(*Gap)(nil),             // 15: gopush.v1.Gap
 	(*RecallRequest)(nil),   // 16: gopush.v1.RecallRequest
 	(*RecallReply)(nil),     // 17: gopush.v1.RecallReply
 	(*DeleteRequest)(nil),   // 18: gopush.v1.DeleteRequest
@@ -1760,39 +1884,39 @@ var file_gopush_proto_depIdxs = []int32{
 	0,  // 4: gopush.v1.SaveItem.messages:type_name -> gopush.v1.Msg
 	10, // 5: gopush.v1.SaveAnswers.items:type_name -> gopush.v1.SaveAnswer
 	1,  // 6: gopush.v1.SaveAnswer.error:type_name -> gopush.v1.Error
-	0,  // 7: gopush.v1.ReadReply.messages:type_name -> gopush.v1.Msg
-	13, // 8: gopush.v1.ReadReply.gaps:type_name -> gopush.v1.Gap
-	2,  // 9: gopush.v1.RecallRequest.fence:type_name -> gopush.v1.Fence
-	2,  // 10: gopush.v1.DeleteRequest.fence:type_name -> gopush.v1.Fence
-	26, // 11: gopush.v1.EventFrame.events:type_name -> gopush.v1.Event
-	0,  // 12: gopush.v1.Event.message:type_name -> gopush.v1.Msg
-	3,  // 13: gopush.v1.Comet.Push:input_type -> gopush.v1.PushFrame
-	16, // 14: gopush.v1.Comet.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 15: gopush.v1.Comet.Delete:input_type -> gopush.v1.DeleteRequest
-	20, // 16: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
-	22, // 17: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
-	24, // 18: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
-	7,  // 19: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
-	11, // 20: gopush.v1.Message.Read:input_type -> gopush.v1.ReadRequest
-	14, // 21: gopush.v1.Message.Newest:input_type -> gopush.v1.NewestRequest
-	16, // 22: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 23: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
-	5,  // 24: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
-	17, // 25: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
-	19, // 26: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
-	21, // 27: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
-	23, // 28: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
-	25, // 29: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
-	9,  // 30: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
-	12, // 31: gopush.v1.Message.Read:output_type -> gopush.v1.ReadReply
-	15, // 32: gopush.v1.Message.Newest:output_type -> gopush.v1.NewestReply
+	12, // 7: gopush.v1.ReadFrame.items:type_name -> gopush.v1.ReadItem
+	14, // 8: gopush.v1.ReadAnswers.items:type_name -> gopush.v1.ReadAnswer
+	1,  // 9: gopush.v1.ReadAnswer.error:type_name -> gopush.v1.Error
+	15, // 10: gopush.v1.ReadAnswer.gaps:type_name -> gopush.v1.Gap
+	2,  // 11: gopush.v1.RecallRequest.fence:type_name -> gopush.v1.Fence
+	2,  // 12: gopush.v1.DeleteRequest.fence:type_name -> gopush.v1.Fence
+	26, // 13: gopush.v1.EventFrame.events:type_name -> gopush.v1.Event
+	0,  // 14: gopush.v1.Event.message:type_name -> gopush.v1.Msg
+	3,  // 15: gopush.v1.Comet.Push:input_type -> gopush.v1.PushFrame
+	16, // 16: gopush.v1.Comet.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 17: gopush.v1.Comet.Delete:input_type -> gopush.v1.DeleteRequest
+	20, // 18: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
+	22, // 19: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
+	24, // 20: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
+	7,  // 21: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
+	11, // 22: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
+	16, // 23: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 24: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
+	5,  // 25: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
+	17, // 26: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
+	19, // 27: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
+	21, // 28: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
+	23, // 29: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
+	25, // 30: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
+	9,  // 31: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
+	13, // 32: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
 	17, // 33: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
 	19, // 34: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
-	24, // [24:35] is the sub-list for method output_type
-	13, // [13:24] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	25, // [25:35] is the sub-list for method output_type
+	15, // [15:25] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_gopush_proto_init() }

@@ -330,7 +330,6 @@ var Comet_ServiceDesc = grpc.ServiceDesc{
 const (
 	Message_Save_FullMethodName   = "/gopush.v1.Message/Save"
 	Message_Read_FullMethodName   = "/gopush.v1.Message/Read"
-	Message_Newest_FullMethodName = "/gopush.v1.Message/Newest"
 	Message_Recall_FullMethodName = "/gopush.v1.Message/Recall"
 	Message_Delete_FullMethodName = "/gopush.v1.Message/Delete"
 )
@@ -343,8 +342,9 @@ const (
 type MessageClient interface {
 	// The writes of one frame are stored together; answers come in any order.
 	Save(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SaveFrame, SaveAnswers], error)
-	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadReply, error)
-	Newest(ctx context.Context, in *NewestRequest, opts ...grpc.CallOption) (*NewestReply, error)
+	// Each item is answered as soon as it is done, whatever becomes of others.
+	// A client has small and large pages on streams of their own.
+	Read(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReadFrame, ReadAnswers], error)
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*RecallReply, error)
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteReply, error)
 }
@@ -370,25 +370,18 @@ func (c *messageClient) Save(ctx context.Context, opts ...grpc.CallOption) (grpc
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Message_SaveClient = grpc.BidiStreamingClient[SaveFrame, SaveAnswers]
 
-func (c *messageClient) Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadReply, error) {
+func (c *messageClient) Read(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReadFrame, ReadAnswers], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ReadReply)
-	err := c.cc.Invoke(ctx, Message_Read_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Message_ServiceDesc.Streams[1], Message_Read_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[ReadFrame, ReadAnswers]{ClientStream: stream}
+	return x, nil
 }
 
-func (c *messageClient) Newest(ctx context.Context, in *NewestRequest, opts ...grpc.CallOption) (*NewestReply, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(NewestReply)
-	err := c.cc.Invoke(ctx, Message_Newest_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Message_ReadClient = grpc.BidiStreamingClient[ReadFrame, ReadAnswers]
 
 func (c *messageClient) Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*RecallReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -418,8 +411,9 @@ func (c *messageClient) Delete(ctx context.Context, in *DeleteRequest, opts ...g
 type MessageServer interface {
 	// The writes of one frame are stored together; answers come in any order.
 	Save(grpc.BidiStreamingServer[SaveFrame, SaveAnswers]) error
-	Read(context.Context, *ReadRequest) (*ReadReply, error)
-	Newest(context.Context, *NewestRequest) (*NewestReply, error)
+	// Each item is answered as soon as it is done, whatever becomes of others.
+	// A client has small and large pages on streams of their own.
+	Read(grpc.BidiStreamingServer[ReadFrame, ReadAnswers]) error
 	Recall(context.Context, *RecallRequest) (*RecallReply, error)
 	Delete(context.Context, *DeleteRequest) (*DeleteReply, error)
 	mustEmbedUnimplementedMessageServer()
@@ -435,11 +429,8 @@ type UnimplementedMessageServer struct{}
 func (UnimplementedMessageServer) Save(grpc.BidiStreamingServer[SaveFrame, SaveAnswers]) error {
 	return status.Error(codes.Unimplemented, "method Save not implemented")
 }
-func (UnimplementedMessageServer) Read(context.Context, *ReadRequest) (*ReadReply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Read not implemented")
-}
-func (UnimplementedMessageServer) Newest(context.Context, *NewestRequest) (*NewestReply, error) {
-	return nil, status.Error(codes.Unimplemented, "method Newest not implemented")
+func (UnimplementedMessageServer) Read(grpc.BidiStreamingServer[ReadFrame, ReadAnswers]) error {
+	return status.Error(codes.Unimplemented, "method Read not implemented")
 }
 func (UnimplementedMessageServer) Recall(context.Context, *RecallRequest) (*RecallReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Recall not implemented")
@@ -475,41 +466,12 @@ func _Message_Save_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Message_SaveServer = grpc.BidiStreamingServer[SaveFrame, SaveAnswers]
 
-func _Message_Read_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ReadRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(MessageServer).Read(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Message_Read_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(MessageServer).Read(ctx, req.(*ReadRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func _Message_Read_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(MessageServer).Read(&grpc.GenericServerStream[ReadFrame, ReadAnswers]{ServerStream: stream})
 }
 
-func _Message_Newest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(NewestRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(MessageServer).Newest(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Message_Newest_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(MessageServer).Newest(ctx, req.(*NewestRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Message_ReadServer = grpc.BidiStreamingServer[ReadFrame, ReadAnswers]
 
 func _Message_Recall_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecallRequest)
@@ -555,14 +517,6 @@ var Message_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*MessageServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
-			MethodName: "Read",
-			Handler:    _Message_Read_Handler,
-		},
-		{
-			MethodName: "Newest",
-			Handler:    _Message_Newest_Handler,
-		},
-		{
 			MethodName: "Recall",
 			Handler:    _Message_Recall_Handler,
 		},
@@ -575,6 +529,12 @@ var Message_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Save",
 			Handler:       _Message_Save_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Read",
+			Handler:       _Message_Read_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

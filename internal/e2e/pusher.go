@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// pusher does one pusher's plan. It is used by one goroutine.
+type pusher struct {
+	*scene
+	plan PusherPlan
+	rand *rand.Rand // of waits between tries
+}
+
+// run does every step, however late, and leaves nothing behind that it could still
+// get acknowledged.
+func (p *pusher) run(ctx context.Context) {
+	for _, step := range p.plan.Steps {
+		if !p.until(ctx, step.At) {
+			return
+		}
+		if step.Batch {
+			p.batch(ctx, step)
+			continue
+		}
+		push := step.Pushes[0]
+		o := p.insist(ctx, push, Outcome{State: Refused})
+		switch {
+		case o.State != Acked:
+		case step.Recall:
+			p.recall(ctx, push.Key, o.ID)
+		case step.Repeat:
+			p.insist(ctx, push, Outcome{State: Refused})
+		}
+	}
+}
+
+// insist tries until the push is acknowledged or must not be tried again; last is
+// what is known of it so far.
+func (p *pusher) insist(ctx context.Context, push PlannedPush, last Outcome) Outcome {
+	for mayTry(push, last) {
+		p.try(push)
+		last = p.api.Push(ctx, asked(push))
+		p.outcome(push, last)
+		if last.State == Acked || !Pause(ctx, 10*time.Millisecond+upTo(p.rand, 200*time.Millisecond)) {
+			break
+		}
+		if last.Code == "conflict" {
+			p.fault(p.plan.Name, "%s is a conflict with itself: %s", push.Token, last.Err)
+			break
+		}
+	}
+	if last.State != Acked && push.Idempotent {
+		p.fault(p.plan.Name, "%s was never acknowledged: %s", push.Token, last.Err)
+	}
+	return last
+}
+
+// mayTry: what may have been stored is tried again under an idempotency key only.
+func mayTry(push PlannedPush, last Outcome) bool {
+	return last.State == Refused || last.State == Unknown && push.Idempotent
+}
+
+func (p *pusher) try(push PlannedPush) {
+	e := Event{Kind: EvTry, Stream: push.Key, Token: push.Token}
+	if push.TTL > 0 {
+		e.Expires = time.Now().Add(push.TTL).UnixMilli()
+	}
+	p.history.Add(e)
+}
+
+func (p *pusher) outcome(push PlannedPush, o Outcome) {
+	e := Event{Kind: EvOutcome, Stream: push.Key, Token: push.Token, State: o.State, ID: o.ID, Text: o.Err}
+	if push.TTL > 0 {
+		// The life began when the server read the request: no later than now, give or
+		// take what was still on its way when the pusher lost patience.
+		e.Expires = time.Now().Add(push.TTL + time.Second).UnixMilli()
+	}
+	p.history.Add(e)
+}
+
+func asked(push PlannedPush) Message {
+	m := Message{Key: push.Key, Data: bodyOf(push), TTL: int(push.TTL / time.Second)}
+	if push.Idempotent {
+		m.Idempotency = strings.ReplaceAll(push.Token, " ", "_")
+	}
+	return m
+}
+
+// bodyOf carries the token, so that readers can tell what they got.
+func bodyOf(push PlannedPush) json.RawMessage {
+	return fmt.Appendf(nil, `{"t":%q,"pad":%q}`, push.Token, strings.Repeat("x", push.Pad))
+}
+
+// tokenOf reads a body of bodyOf.
+func tokenOf(body json.RawMessage) string {
+	var v struct{ T string }
+	_ = json.Unmarshal(body, &v) // what is no such body has no token
+	return v.T
+}
+
+func (p *pusher) recall(ctx context.Context, key string, id int64) {
+	p.history.Add(Event{Kind: EvWithdraw, Stream: key, ID: id})
+	o := p.api.Recall(ctx, key, id)
+	p.history.Add(Event{Kind: EvWithdrawn, Stream: key, ID: id, State: o.State, Text: o.Err})
+}
+
+// batch pushes many at once, and what failed of them one by one.
+func (p *pusher) batch(ctx context.Context, step Step) {
+	var lines strings.Builder
+	for _, push := range step.Pushes {
+		p.try(push)
+		lines.WriteString(asked(push).JSON() + "\n")
+	}
+	res, err := p.api.Admin(ctx, http.MethodPost, "/v2/messages/batch", lines.String(), "Content-Type", "application/x-ndjson")
+	outcomes := batchOutcomes(len(step.Pushes), res, err)
+	for i, push := range step.Pushes {
+		p.outcome(push, outcomes[i])
+	}
+	for i, push := range step.Pushes {
+		if outcomes[i].State != Acked && mayTry(push, outcomes[i]) {
+			p.insist(ctx, push, outcomes[i])
+		}
+	}
+}
+
+// batchOutcomes reads the reply of a batch. What was cut off is unknown.
+func batchOutcomes(n int, res Answer, err error) []Outcome {
+	all := make([]Outcome, n)
+	if err != nil || res.Status != http.StatusOK {
+		for i := range all {
+			all[i] = outcomeOf(res, err)
+		}
+		return all
+	}
+	for line := range strings.Lines(res.Body) {
+		var reply struct {
+			I     *int
+			ID    string
+			Error json.RawMessage
+		}
+		if json.Unmarshal([]byte(line), &reply) != nil || reply.I == nil || *reply.I < 0 || *reply.I >= n {
+			continue
+		}
+		all[*reply.I] = lineOutcome(reply.ID, reply.Error)
+	}
+	return all
+}
+
+func lineOutcome(id string, problem json.RawMessage) Outcome {
+	if id != "" {
+		return ackOf(Answer{Status: http.StatusCreated, Body: fmt.Sprintf(`{"id":%q}`, id)})
+	}
+	var p struct{ Status int }
+	if json.Unmarshal(problem, &p) != nil {
+		return Outcome{Err: "a line without id or error"}
+	}
+	return outcomeOf(Answer{Status: p.Status, Body: string(problem)}, nil)
+}
