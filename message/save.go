@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gopush/internal/push"
 	"gopush/internal/rpc"
@@ -19,6 +20,8 @@ type pending struct {
 // for each. What is refused before the store was asked surely stays away; an
 // error of the store means that the outcome is unknown.
 func (s *Service) Save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	leave, err := s.enter(ctx)
 	if err != nil {
 		for i := range writes {
@@ -77,7 +80,7 @@ func (s *Service) prepare(ctx context.Context, w push.Write) (pending, error) {
 	}
 	p := pending{written: push.Written{Prev: prev, Outcomes: make([]push.Outcome, len(w.Messages))}, write: w}
 	p.write.Messages = make([]push.Message, 0, len(w.Messages))
-	seen := map[string]*push.Message{}
+	var seen map[string]*push.Message // the first one of each idempotency key
 	for i, m := range w.Messages {
 		out := push.Outcome{Status: push.Stored, ID: m.ID}
 		if m.IdempotencyKey != "" {
@@ -92,6 +95,9 @@ func (s *Service) prepare(ctx context.Context, w push.Write) (pending, error) {
 			continue
 		}
 		if m.IdempotencyKey != "" {
+			if seen == nil {
+				seen = make(map[string]*push.Message)
+			}
 			seen[m.IdempotencyKey] = &w.Messages[i]
 		}
 		m.Prev, prev = prev, m.ID
@@ -112,6 +118,11 @@ func before(err error) error {
 func check(w push.Write) error {
 	if len(w.Messages) == 0 || len(w.Messages) > push.MaxBurstMessages {
 		return push.E(push.KindInternal, "a write of %d messages; 1 to %d fit into a row", len(w.Messages), push.MaxBurstMessages)
+	}
+	if !w.Key.Public() {
+		if _, err := push.ParseKey(string(w.Key)); err != nil {
+			return err
+		}
 	}
 	last := max(w.Prev, 0)
 	for i := range w.Messages {
@@ -138,18 +149,23 @@ func (s *Service) prev(ctx context.Context, w push.Write) (push.ID, error) {
 	if err != nil {
 		return 0, err
 	}
-	first := w.Messages[0].ID
+	first, last := w.Messages[0].ID, w.Messages[len(w.Messages)-1].ID
 	if newest < first {
 		return newest, nil
 	}
-	page, err := s.store.Read(ctx, w.Key, push.Span{After: first - 1, Until: first, Limit: 1})
+	// The first one need not be there: it may have been a duplicate.
+	page, err := s.store.Read(ctx, w.Key, push.Span{After: first - 1, Until: last, Limit: 1})
 	if err != nil {
 		return 0, err
 	}
-	if len(page.Messages) == 1 && page.Messages[0].ID == first {
+	if len(page.Messages) == 1 && page.Messages[0].Prev < first && has(w.Messages, page.Messages[0].ID) {
 		return page.Messages[0].Prev, nil
 	}
 	return 0, push.E(push.KindInternal, "id %d is not above the newest id %d of its key", first, newest)
+}
+
+func has(ms []push.Message, id push.ID) bool {
+	return slices.ContainsFunc(ms, func(m push.Message) bool { return m.ID == id })
 }
 
 // repeat looks m's idempotency key up: is it a retry of what is stored, and which
@@ -159,6 +175,11 @@ func (s *Service) repeat(ctx context.Context, w push.Write, prev push.ID, m *pus
 	found, err := s.store.Find(ctx, w.Key, m.IdempotencyKey)
 	if err != nil || found.ID == 0 || found.ID == m.ID {
 		return fresh, err
+	}
+	same := found.Sum == BodySum(m.Body)
+	if found.ID > m.ID {
+		// This write was given up, and comes late: its retry has the key.
+		return compare(found.ID, same), nil
 	}
 	gone := found.InDoubt
 	if !gone {
@@ -171,7 +192,7 @@ func (s *Service) repeat(ctx context.Context, w push.Write, prev push.ID, m *pus
 		// see the new one.
 		return fresh, s.store.Discard(ctx, w.Key, found.ID)
 	}
-	return compare(found.ID, found.Sum == BodySum(m.Body)), nil
+	return compare(found.ID, same), nil
 }
 
 func compare(id push.ID, same bool) push.Outcome {

@@ -93,13 +93,28 @@ func (s *Service) admit(f rpc.Fence) error {
 	return nil
 }
 
+// bounded gives ctx a deadline, if it has none.
+func (s *Service) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.cfg.Timeout)
+}
+
+// change is call for a writer, whose epoch counts once it has its turn.
+func (s *Service) change(ctx context.Context, fence rpc.Fence, f func(context.Context) error) error {
+	return s.call(ctx, func(ctx context.Context) error {
+		if err := s.admit(fence); err != nil {
+			return err
+		}
+		return f(ctx)
+	})
+}
+
 // call runs f with a slot and a deadline.
 func (s *Service) call(ctx context.Context, f func(context.Context) error) error {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.cfg.Timeout)
-		defer cancel()
-	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
@@ -131,16 +146,10 @@ func (s *Service) Newest(ctx context.Context, key push.Key) (id push.ID, err err
 
 // Recall withdraws one message.
 func (s *Service) Recall(ctx context.Context, key push.Key, id push.ID, fence rpc.Fence) error {
-	if err := s.admit(fence); err != nil {
-		return err
-	}
-	return s.call(ctx, func(ctx context.Context) error { return s.store.Recall(ctx, key, id) })
+	return s.change(ctx, fence, func(ctx context.Context) error { return s.store.Recall(ctx, key, id) })
 }
 
 // Delete withdraws everything up to an id.
 func (s *Service) Delete(ctx context.Context, key push.Key, upTo push.ID, fence rpc.Fence) error {
-	if err := s.admit(fence); err != nil {
-		return err
-	}
-	return s.call(ctx, func(ctx context.Context) error { return s.store.Delete(ctx, key, upTo) })
+	return s.change(ctx, fence, func(ctx context.Context) error { return s.store.Delete(ctx, key, upTo) })
 }

@@ -9,27 +9,25 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// engine is what a store runs on.
-type engine struct {
-	fs       vfs.FS
-	memTable uint64 // bytes that are kept in memory, besides the log
-}
+// memTable is how many bytes are kept in memory, besides the log, before they
+// are written as a table.
+const memTable = 16 << 20
 
 // openPebble opens the folder. A panic over a damaged file is an error like any
 // other.
-func openPebble(cfg Config, on engine, f *fault, b *backlog) (db *pebble.DB, err error) {
+func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err error) {
 	cache := pebble.NewCache(cfg.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
-		FS:                 &guard{FS: on.fs, fault: f},
+		FS:                 fs,
 		Cache:              cache,
 		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             f,
-		MemTableSize:       on.memTable,
-		// Writers wait for the backlog instead.
-		MemTableStopWritesThreshold: 1000,
-		L0StopWritesThreshold:       50,
-		EventListener:               listener(f, b),
+		Logger:             logger{log},
+		MemTableSize:       memTable,
+		// One damaged block costs the keys in it, not the store.
+		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
+			log.Error("the store is damaged", slog.String("text", info.String()))
+		}},
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range opts.Levels {
@@ -43,29 +41,28 @@ func openPebble(cfg Config, on engine, f *fault, b *backlog) (db *pebble.DB, err
 	return pebble.Open(cfg.Dir, opts)
 }
 
-// listener hears what Pebble has no other way to tell.
-func listener(f *fault, b *backlog) *pebble.EventListener {
-	return &pebble.EventListener{
-		// One damaged block costs the keys in it, not the store.
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			f.log.Error("the store is damaged", slog.String("text", info.String()))
-		},
-		// Each memory table has a log of its own.
-		WALCreated: func(pebble.WALCreateInfo) { b.add(1) },
-		FlushEnd: func(info pebble.FlushInfo) {
-			if !f.swallow(info.Err) {
-				b.add(-info.Input)
-			}
-		},
-	}
+// logger routes Pebble's words: its chatter is dropped, its errors are kept.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Infof(string, ...any) {}
+
+// Errorf keeps what went wrong in the background and will be tried again.
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("pebble", slog.String("text", fmt.Sprintf(format, args...)))
 }
 
-// apply hands b to the log and makes it visible. With pebble.Sync, synced must
-// follow; it may be called without a lock that orders the changes.
+// Fatalf is called when the write-ahead log cannot be written any more, because
+// the disk is full or broken. Going on could acknowledge what is not on disk, so
+// the process ends; what was acknowledged is there when it starts again.
+func (l logger) Fatalf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	l.log.Error("the store cannot go on; free or replace the disk, then start again", slog.String("text", text))
+	panic("embedded: " + text)
+}
+
+// apply hands b to the log and makes it visible; synced must follow, and may be
+// called without a lock that orders the changes.
 func (s *Store) apply(b *pebble.Batch, opts *pebble.WriteOptions) error {
-	if err := s.fault.refusal(); err != nil {
-		return err
-	}
 	var err error
 	if opts.Sync {
 		err = s.db.ApplyNoSyncWait(b, opts)
@@ -73,22 +70,14 @@ func (s *Store) apply(b *pebble.Batch, opts *pebble.WriteOptions) error {
 		err = s.db.Apply(b, opts)
 	}
 	if err != nil {
-		s.fault.set(err)
+		return unknown(err)
 	}
-	return s.checked()
+	return nil
 }
 
 // synced waits until an applied batch is on disk.
 func (s *Store) synced(b *pebble.Batch) error {
 	if err := b.SyncWait(); err != nil {
-		s.fault.set(err)
-	}
-	return s.checked()
-}
-
-// checked looks whether what Pebble said can be believed.
-func (s *Store) checked() error {
-	if err := s.fault.get(); err != nil {
 		return unknown(err)
 	}
 	return nil

@@ -49,12 +49,10 @@ func (c *Config) validate() error {
 
 // Store keeps messages in one folder.
 type Store struct {
-	cfg   Config           // immutable
-	db    *pebble.DB       // immutable
-	now   func() time.Time // immutable
-	log   *slog.Logger     // immutable
-	fault *fault           // safe on its own
-	flush *backlog         // safe on its own
+	cfg Config           // immutable
+	db  *pebble.DB       // immutable
+	now func() time.Time // immutable
+	log *slog.Logger     // immutable
 
 	// marking orders what reads a row before it writes it: watermarks, markers,
 	// and the index of idempotency keys. Plain saves take no part in it. It is
@@ -72,24 +70,22 @@ var _ message.Store = (*Store)(nil)
 // Open opens the folder's store, or makes a new one, and starts its sweep. It
 // fails when the folder is open already, corrupt, or of another version.
 func Open(cfg Config, log *slog.Logger, now func() time.Time) (*Store, error) {
-	return open(cfg, engine{fs: vfs.Default, memTable: 16 << 20}, log, now)
+	return open(cfg, vfs.Default, log, now)
 }
 
-func open(cfg Config, on engine, log *slog.Logger, now func() time.Time) (*Store, error) {
+// open is Open on a file system of the caller's.
+func open(cfg Config, fs vfs.FS, log *slog.Logger, now func() time.Time) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	f := newFault(log)
-	waiting := newBacklog(f)
-	db, err := openPebble(cfg, on, f, waiting)
+	db, err := openPebble(cfg, fs, log)
 	if err != nil {
 		return nil, fmt.Errorf("embedded: the store in %s cannot be opened; is another process using it, or is it damaged? %w", cfg.Dir, err)
 	}
-	if err := errors.Join(checkVersion(db, cfg.Dir), f.get()); err != nil {
+	if err := checkVersion(db, cfg.Dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	f.armed.Store(true)
-	s := &Store{cfg: cfg, db: db, now: now, log: log, fault: f, flush: waiting}
+	s := &Store{cfg: cfg, db: db, now: now, log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.sweeps.Go(func() { s.sweepLoop(ctx) })
@@ -132,7 +128,6 @@ func claim(db *pebble.DB, dir string) error {
 }
 
 // Close stops the sweep, waits for the calls under way and closes the folder.
-// After a fault of the disk it returns that.
 func (s *Store) Close() error {
 	s.stop()
 	s.sweeps.Wait()
@@ -142,17 +137,13 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	close(s.fault.ended)
-	return errors.Join(s.fault.get(), s.db.Close())
+	return s.db.Close()
 }
 
 // enter begins a call; leave ends it.
 func (s *Store) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return push.Wrap(push.KindStoreUnavailable, err, "the call ended before the store was asked")
-	}
-	if err := s.fault.refusal(); err != nil {
-		return err
 	}
 	s.gate.RLock()
 	if s.closed {

@@ -111,19 +111,22 @@ func (s *sweeper) raiseExpired(key push.Key, id push.ID) error {
 
 // remove removes what an entry of the expiry index names, and the entry.
 func (s *sweeper) remove(entry []byte) error {
-	ms, target, err := parseExpiry(entry)
-	if err != nil {
-		return err
-	}
 	if err := s.batch.Delete(entry, nil); err != nil {
 		return err
 	}
-	if target[0] == tableIdempotency {
+	ms, target, err := parseExpiry(entry)
+	if err == nil && target[0] == tableIdempotency {
 		return s.removeReceipt(target, ms)
 	}
-	key, id, err := parseRow(target)
+	var key push.Key
+	var id push.ID
+	if err == nil {
+		key, id, err = parseRow(target)
+	}
 	if err != nil {
-		return err
+		// One that leads nowhere must not stand in the way of the others.
+		s.log.Error("an entry of the expiry index is dropped", slog.Any("error", err))
+		return nil
 	}
 	mark, err := s.markOf(key, id)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"gopush/internal/push"
@@ -161,7 +162,7 @@ func TestSweepReusedKey(t *testing.T) {
 // The store sweeps by itself, and writers and readers go on meanwhile.
 func TestSweepLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := open(Config{Dir: "d", SweepEvery: time.Second}, engine{fs: vfs.NewMem(), memTable: 1 << 20}, quiet, time.Now)
+		s, err := open(Config{Dir: "d", SweepEvery: time.Second}, vfs.NewMem(), quiet, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,6 +222,25 @@ func TestSweepConcurrently(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := entries(t, s); left["m"]+left["i"]+left["e"] != 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// An entry that makes no sense does not keep the others from being swept.
+func TestSweepDamagedEntries(t *testing.T) {
+	clock := storetest.NewClock()
+	s := openAt(t, t.TempDir(), clock.Now)
+	for _, entry := range [][]byte{{tableExpiry}, append(appendExpiry(nil, 1), 'm', 'x'), append(appendExpiry(nil, 1), '?')} {
+		if err := s.db.Set(entry, nil, pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(t, s, "k", 16)
+	clock.Advance(2 * time.Hour)
+	if n, err := s.Sweep(t.Context()); n != 4 || err != nil {
+		t.Fatalf("%d entries were removed, %v", n, err)
+	}
+	if left := entries(t, s); left["m"]+left["e"] != 0 {
 		t.Errorf("left are %v", left)
 	}
 }

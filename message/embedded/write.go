@@ -26,9 +26,6 @@ func (s *Store) save(ctx context.Context, writes []push.Write) error {
 		return err
 	}
 	defer s.leave()
-	if err := s.flush.wait(ctx); err != nil {
-		return err
-	}
 	b := s.db.NewBatch()
 	err := s.put(b, writes)
 	if err == nil {
@@ -188,9 +185,6 @@ func (s *Store) change(ctx context.Context, build func(*pebble.Batch) error) err
 		return err
 	}
 	defer s.leave()
-	if err := s.flush.wait(ctx); err != nil {
-		return err
-	}
 	b := s.db.NewBatch()
 	err := s.applyChange(b, build)
 	if err == nil {
