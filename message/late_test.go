@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"gopush/internal/push"
-	"gopush/internal/rpc"
 	"gopush/message"
 )
 
@@ -103,28 +102,6 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("a call with a deadline was answered %v after %s", err, time.Since(start))
 		}
 	})
-}
-
-// An epoch that ends while a change waits for its turn ends the change too.
-func TestFencedWhileWaiting(t *testing.T) {
-	base := newNode(t, nil)
-	s := slow{base.store, make(chan struct{}), make(chan struct{})}
-	svc, err := message.NewService(message.Config{Concurrency: 1, Waiting: 1}, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error)
-	go svc.Save(t.Context(), []push.Write{{Key: "k", Group: "g", Epoch: 2, Messages: []push.Message{msg(16, `1`)}}},
-		func(_ int, _ push.Written, err error) { done <- err })
-	<-s.entered
-	go func() { done <- svc.Delete(t.Context(), "k", 16, rpc.Fence{Group: "g", Epoch: 1}) }()
-	close(s.hold)
-	for range 2 {
-		if err := <-done; err != nil && !push.Is(err, push.KindFenced) {
-			t.Error(err)
-		}
-	}
-	base.want("0<16")
 }
 
 func TestServiceConfig(t *testing.T) {

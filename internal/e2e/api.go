@@ -111,10 +111,10 @@ func outcomeOf(res Answer, err error) Outcome {
 		}
 		return o
 	}
-	switch {
-	case res.Status == http.StatusCreated || res.Status == http.StatusOK:
+	switch res.Status {
+	case http.StatusCreated, http.StatusOK:
 		return ackOf(res)
-	case res.Status == http.StatusGatewayTimeout || res.Status == http.StatusInternalServerError:
+	case http.StatusGatewayTimeout, http.StatusInternalServerError:
 		return Outcome{Code: problemCode(res.Body), Err: res.String()}
 	default:
 		return Outcome{State: Refused, Code: problemCode(res.Body), Err: res.String()}

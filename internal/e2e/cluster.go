@@ -68,7 +68,7 @@ type process interface {
 // Start runs a cluster and waits until it serves.
 func Start(tb testing.TB, opts Options) *Cluster {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "gopush-e2e-")
+	dir, err := os.MkdirTemp("", "gopush-e2e-") //nolint:usetesting // it is kept when the test fails
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -68,18 +68,18 @@ func (r v1Reader) live(text string, last *[2]int64) error {
 	if err != nil {
 		return err
 	}
-	if m.Gid != 0 && m.Gid != 1 || m.Mid <= last[m.Gid] {
-		r.fault(r.plan.Name, "the mid %d (gid %d) came after %d on one connection", m.Mid, m.Gid, last[m.Gid&1])
+	if m.GID != 0 && m.GID != 1 || m.Mid <= last[m.GID] {
+		r.fault(r.plan.Name, "the mid %d (gid %d) came after %d on one connection", m.Mid, m.GID, last[m.GID&1])
 		return nil
 	}
-	last[m.Gid] = m.Mid
+	last[m.GID] = m.Mid
 	r.take(m)
 	return nil
 }
 
 // take is the v1 rule.
 func (r *reader) take(m V1Message) {
-	stream := r.streamOf(m.Gid == 1)
+	stream := r.streamOf(m.GID == 1)
 	if m.Mid > r.at(stream) {
 		r.see(stream, m.Mid, PrevUnknown, tokenOf(m.Msg))
 	}
@@ -95,8 +95,8 @@ func (r *reader) fetch(ctx context.Context) error {
 	for gid, list := range [][]V1Message{private, public} {
 		last := int64(math.MinInt64)
 		for _, m := range list {
-			if m.Gid != gid || m.Mid <= last {
-				r.fault(r.plan.Name, "a fetch holds the mid %d (gid %d) after %d in list %d", m.Mid, m.Gid, last, gid)
+			if m.GID != gid || m.Mid <= last {
+				r.fault(r.plan.Name, "a fetch holds the mid %d (gid %d) after %d in list %d", m.Mid, m.GID, last, gid)
 			}
 			last = m.Mid
 			r.take(m)

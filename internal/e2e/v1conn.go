@@ -20,7 +20,7 @@ import (
 type V1Message struct {
 	Msg json.RawMessage `json:"msg"`
 	Mid int64           `json:"mid"`
-	Gid int             `json:"gid"`
+	GID int             `json:"gid"`
 }
 
 // V1Conn is a v1 subscription, over TCP or websocket.

@@ -161,6 +161,7 @@ var v1Admin = []adminCase{
 	{"missing key: 65535", "/1/admin/push/private?expire=60", `1`, `{"ret":65535}`},
 	{"body not JSON: 65535", "/1/admin/push/private?key=A&expire=60", `{"a":`, `{"ret":65535}`},
 	{"body empty: 65535", "/1/admin/push/private?key=A&expire=60", ``, `{"ret":65535}`},
+	{"invalid UTF-8 went out in text frames; here it does not come in", "/1/admin/push/private?key=A&expire=60", "\"\xff\"", `{"ret":65535}`},
 	{"one JSON value, not two", "/1/admin/push/private?key=A&expire=60", `1 2`, `{"ret":65535}`},
 	{"/1/admin/push/public", "/1/admin/push/public?expire=60", `"p"`, `{"ret":0}`},
 	{"public, expire missing", "/1/admin/push/public", `"p"`, `{"ret":65534}`},

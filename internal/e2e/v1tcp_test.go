@@ -224,6 +224,8 @@ func TestV1SilenceCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lively.Close()
+	quietWS := sub(t, c, V1Query("quiet", "").Encode(), nil)
+	_ = quietWS.SetReadDeadline(time.Now().Add(45 * time.Second))
 	began := time.Now()
 	var beating sync.WaitGroup
 	beating.Go(func() {
@@ -238,6 +240,10 @@ func TestV1SilenceCloses(t *testing.T) {
 	if took := time.Since(began); err != nil || string(got) != "+h\r\n" || took < 34*time.Second || took > 42*time.Second {
 		t.Errorf("got %q, %v after %s; want a close after 35 s", got, err, took)
 	}
+	if got, err := quietWS.ReadText(); err != nil || string(got) != "+h\r\n" {
+		t.Errorf("over websocket: %q, %v", got, err)
+	}
+	wantsClose(t, quietWS)
 	beating.Wait()
 	for i := range 6 {
 		if got, err := lively.Next(5 * time.Second); err != nil || got != "+h" {
@@ -347,6 +353,23 @@ func expectMessage(t *testing.T, conns []V1Conn, want string) {
 		if got, err := conn.Next(10 * time.Second); err != nil || got != want {
 			t.Errorf("connection %d: got %s, %v\nwant %s", i, got, err, want)
 		}
+	}
+}
+
+// "expire=0: online only, never stored": who is connected gets it, nobody fetches it,
+// and what is stored goes on behind it.
+func TestV1OnlineOnly(t *testing.T) {
+	c := Start(t, Options{})
+	conns := subscribeAll(t, c.Addrs(), "now", true)
+	first := v1Push(t, c, "/1/admin/push/private?key=now&expire=0", `"passing"`)
+	expectMessage(t, conns, fmt.Sprintf(`{"msg":"passing","mid":%s,"gid":0}`, first))
+	all := v1Push(t, c, "/1/admin/push/public?expire=0", `"to all"`)
+	expectMessage(t, conns, fmt.Sprintf(`{"msg":"to all","mid":%s,"gid":1}`, all))
+	kept := v1Push(t, c, "/1/admin/push/private?key=now&expire=60", `"kept"`)
+	expectMessage(t, conns, fmt.Sprintf(`{"msg":"kept","mid":%s,"gid":0}`, kept))
+	private, public, err := c.API.V1Fetch(t.Context(), "now", 0, 0)
+	if err != nil || len(private) != 1 || fmt.Sprint(private[0].Mid) != kept || len(public) != 0 {
+		t.Errorf("fetched %v and %v, %v; want the kept one alone", private, public, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ func TestV1Websocket(t *testing.T) {
 			}
 			rest := tc.want[1:]
 			if tc.then == open {
-				rest = append(rest[:len(rest):len(rest)], "+h\r\n")
+				rest = append(slices.Clip(rest), "+h\r\n")
 				if err := w.Send(OpText, "h"); err != nil {
 					t.Fatal(err)
 				}

@@ -349,7 +349,7 @@ func TestV2ClientFrames(t *testing.T) {
 	for _, tc := range frameCases {
 		t.Run(tc.quote, func(t *testing.T) {
 			t.Parallel()
-			s := listenV2(t, c, "websocket", "key="+url.QueryEscape(tc.quote)+"&public=0").(wsStream)
+			s := listenV2(t, c, "websocket", "key="+url.QueryEscape(tc.quote)+"&public=0").(wsStream) //nolint:errcheck // it is one
 			if _, err := ReadUntil(s, "live", 10*time.Second); err != nil {
 				t.Fatal(err)
 			}
@@ -463,7 +463,7 @@ func TestV2Subprotocol(t *testing.T) {
 func TestV2Heartbeat(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{Settings: func(s *config.Serve) { s.Comet.Heartbeat = time.Second }})
-	dead := listenV2(t, c, "websocket", "key=dead").(wsStream)
+	dead := listenV2(t, c, "websocket", "key=dead").(wsStream) //nolint:errcheck // it is one
 	lively := listenV2(t, c, "websocket", "key=lively")
 	if f := mustNext(t, lively); f.HeartbeatS != 1 {
 		t.Errorf("ready is %s", f.Raw)

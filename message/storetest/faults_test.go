@@ -94,11 +94,11 @@ func saving(each func(*twin, *history, *push.Message)) func(*faulty) {
 		f.save = func(ctx context.Context, writes []push.Write) []error {
 			for i := range writes {
 				writes[i].Messages = slices.Clone(writes[i].Messages)
-				if h, err := f.twin.lock(ctx, writes[i].Key); err == nil {
+				if h, err := f.lock(ctx, writes[i].Key); err == nil {
 					for j := range writes[i].Messages {
 						each(f.twin, h, &writes[i].Messages[j])
 					}
-					f.twin.mu.Unlock()
+					f.mu.Unlock()
 				}
 			}
 			return f.twin.Save(ctx, writes)
