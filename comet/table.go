@@ -119,13 +119,17 @@ func (t *table) peek(key push.Key, f func(*channel)) {
 	}
 }
 
-// size counts the channels.
+// size counts the channels of users' keys. That of the public stream, on the
+// node that owns it, is there for the nodes that follow.
 func (t *table) size() int {
 	n := 0
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
 		n += len(s.channels)
+		if s.channels[push.PublicKey] != nil {
+			n--
+		}
 		s.mu.Unlock()
 	}
 	return n

@@ -207,13 +207,13 @@ func settled(t *testing.T, c *Cluster) footprint {
 	t.Helper()
 	c.API.client.CloseIdleConnections()
 	last, same := footprint{}, 0
-	Until(t, 20*time.Second, "the node to come to rest", func() (bool, string) {
+	Until(t, 45*time.Second, "the node to come to rest", func() (bool, string) {
 		g := gauges(t, c)
 		if same++; g != last {
 			same = 0
 		}
 		last = g
-		return same > 20 && g.connections == 0, fmt.Sprintf("%+v", g)
+		return same > 8 && g.connections == 0, fmt.Sprintf("%+v", g)
 	})
 	return last
 }

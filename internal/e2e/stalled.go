@@ -33,16 +33,16 @@ type StalledReader struct {
 }
 
 // DialStalled subscribes to a key, as v2 from the beginning, and reads nothing,
-// not even the server's first answer.
+// not even the server's first answer. A v1 one promises no heartbeat for an hour.
 func DialStalled(ctx context.Context, c *Cluster, kind ReaderKind, key string) (*StalledReader, error) {
 	r := &StalledReader{kind: kind, key: key, addr: c.Addrs().HTTP}
 	first := ""
 	escaped := url.QueryEscape(key)
 	switch kind {
 	case ReadV1TCP:
-		r.addr, first = c.Addrs().TCP, V1Subscribe(key)
+		r.addr, first = c.Addrs().TCP, V1Command("sub", key, "3600", "", "1.0")
 	case ReadV1WS:
-		first = upgradeRequest("/sub?heartbeat=30&ver=1&key="+escaped, "")
+		first = upgradeRequest("/sub?heartbeat=3600&ver=1&key="+escaped, "")
 	case ReadSSE:
 		first = "GET /v2/events?after=0&public=0&key=" + escaped + " HTTP/1.1\r\nHost: x\r\n\r\n"
 	case ReadWebsocket:
