@@ -11,7 +11,7 @@
 //	e expiry + m... or i...   what ends when; the sweep goes by it
 //	v                    the format's version
 //
-// When the disk fails (it is full, say), what was in flight has an unknown
-// outcome, and the store refuses every call from then on: Pebble cannot go on
-// after a failed write of its log. The process lives; a new one recovers.
+// When the log cannot be written (the disk is full, say), the process ends:
+// Pebble cannot go on, and what it keeps in memory is not on disk. Nothing was
+// acknowledged that is not there when the next process opens the folder.
 package embedded

@@ -28,7 +28,9 @@ func becomeChild() {
 	if dir == "" {
 		return
 	}
-	s, err := Open(Config{Dir: dir, SweepEvery: time.Millisecond}, slog.New(slog.DiscardHandler), time.Now)
+	failing := newFailingFS(os.Getenv(childDisk))
+	s, err := open(Config{Dir: dir, SweepEvery: time.Millisecond}, failing, slog.New(slog.NewTextHandler(os.Stderr, nil)), time.Now)
+	failing.opened.Store(true)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -126,15 +128,20 @@ func killChild(t *testing.T, dir string, n int, acked map[ack]string) {
 				t.Fatal(err)
 			}
 		}
-		// The last line may be torn: then it has no last word.
-		var a ack
-		var what string
-		if k, _ := fmt.Sscan(lines.Text(), &a.key, &a.id, &what); k == 3 && (what == "saved" || what == "recalled") {
-			acked[a] = what
-		}
+		note(lines.Text(), acked)
 	}
 	if err := cmd.Wait(); err == nil || stderr.Len() > 0 {
 		t.Fatalf("the child ended by itself: %v %s", err, stderr.String())
+	}
+}
+
+// note reads a line of a child's. The last one may be torn: then it has no last
+// word.
+func note(line string, acked map[ack]string) {
+	var a ack
+	var what string
+	if k, _ := fmt.Sscan(line, &a.key, &a.id, &what); k == 3 && (what == "saved" || what == "recalled") {
+		acked[a] = what
 	}
 }
 

@@ -24,10 +24,7 @@ func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err err
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{log},
 		MemTableSize:       memTable,
-		// One damaged block costs the keys in it, not the store.
-		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
-			log.Error("the store is damaged", slog.String("text", info.String()))
-		}},
+		EventListener:      listener(log),
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range opts.Levels {
@@ -39,6 +36,22 @@ func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err err
 		}
 	}()
 	return pebble.Open(cfg.Dir, opts)
+}
+
+// listener logs what Pebble itself says unclearly, or would end the process for.
+func listener(log *slog.Logger) *pebble.EventListener {
+	return &pebble.EventListener{
+		// One damaged block costs the keys in it, not the store.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			log.Error("the store is damaged", slog.String("text", info.String()))
+		},
+		// The process ends right after this, by a panic that does not say why.
+		WALCreated: func(info pebble.WALCreateInfo) {
+			if info.Err != nil {
+				log.Error("the store cannot go on; free or replace the disk, then start again", slog.Any("error", info.Err))
+			}
+		},
+	}
 }
 
 // logger routes Pebble's words: its chatter is dropped, its errors are kept.
@@ -53,11 +66,13 @@ func (l logger) Errorf(format string, args ...any) {
 
 // Fatalf is called when the write-ahead log cannot be written any more, because
 // the disk is full or broken. Going on could acknowledge what is not on disk, so
-// the process ends; what was acknowledged is there when it starts again.
+// the process ends; what was acknowledged is there when it starts again. The
+// panic has a goroutine of its own, so that nobody can recover from it.
 func (l logger) Fatalf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	l.log.Error("the store cannot go on; free or replace the disk, then start again", slog.String("text", text))
-	panic("embedded: " + text)
+	go panic("embedded: " + text)
+	select {}
 }
 
 // apply hands b to the log and makes it visible; synced must follow, and may be
@@ -75,10 +90,10 @@ func (s *Store) apply(b *pebble.Batch, opts *pebble.WriteOptions) error {
 	return nil
 }
 
-// synced waits until an applied batch is on disk.
-func (s *Store) synced(b *pebble.Batch) error {
+// synced waits until an applied batch is on disk. Pebble leaves it to whoever
+// waits so to end the process.
+func (s *Store) synced(b *pebble.Batch) {
 	if err := b.SyncWait(); err != nil {
-		return unknown(err)
+		logger{s.log}.Fatalf("the log cannot be synced: %v", err)
 	}
-	return nil
 }

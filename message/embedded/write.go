@@ -29,7 +29,7 @@ func (s *Store) save(ctx context.Context, writes []push.Write) error {
 	b := s.db.NewBatch()
 	err := s.put(b, writes)
 	if err == nil {
-		err = s.synced(b)
+		s.synced(b)
 	}
 	return closed(b, err)
 }
@@ -188,7 +188,7 @@ func (s *Store) change(ctx context.Context, build func(*pebble.Batch) error) err
 	b := s.db.NewBatch()
 	err := s.applyChange(b, build)
 	if err == nil {
-		err = s.synced(b)
+		s.synced(b)
 	}
 	return closed(b, err)
 }
