@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,8 +73,8 @@ func stalled(t *testing.T, c *Cluster, kind ReaderKind, key string) *StalledRead
 // not been written to its socket is not delivered after the messages expired, or
 // after their deletion was acknowledged; it is told of the gap instead.
 //
-// Broken once by leaving out the check of expiry before a write and on read: all
-// expired messages came; and once by leaving the queue alone on a deletion.
+// Broken once by leaving out the check of expiry on read: all of the expired
+// messages came to who resumed.
 func TestP7GoneIsGone(t *testing.T) {
 	endings := map[string]struct {
 		reason string
@@ -96,6 +98,7 @@ func TestP7GoneIsGone(t *testing.T) {
 	for name, ending := range endings {
 		for _, kind := range []ReaderKind{ReadWebsocket, ReadSSE} {
 			t.Run(name+" "+string(kind), func(t *testing.T) {
+				t.Parallel()
 				c := Start(t, Options{})
 				slow := stalled(t, c, kind, "gone")
 				awaitConnections(t, c, "gone", 1)
@@ -122,8 +125,8 @@ func TestP7GoneIsGone(t *testing.T) {
 	}
 }
 
-// A recall reaches into the queue of a stalled reader: what was acknowledged as
-// recalled before it was written does not come.
+// What is recalled before a stalled reader has caught up to it does not come, and
+// everything else does.
 func TestP7RecallUnderASlowReader(t *testing.T) {
 	for _, kind := range []ReaderKind{ReadWebsocket, ReadSSE} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -162,4 +165,113 @@ func awaitConnections(t *testing.T, c *Cluster, key string, n int) {
 		res, err := c.API.Admin(t.Context(), "GET", "/v2/keys/"+key, "")
 		return err == nil && strings.Contains(res.Body, want), fmt.Sprint(res, err)
 	})
+}
+
+// P7 in the queue of one connection: its writer is blocked, and small messages wait
+// behind that write. What is withdrawn there, or expires there, never comes, in any
+// protocol.
+//
+// Broken once each by leaving out the check of expiry before a write, by leaving the
+// queue alone on a deletion, and on a recall: all sixty came.
+func TestP7GoneFromTheQueue(t *testing.T) {
+	endings := map[string]func(t *testing.T, c *Cluster, ids []string){
+		"expired": func(_ *testing.T, c *Cluster, _ []string) { c.Step(2 * time.Hour) },
+		"deleted": func(t *testing.T, c *Cluster, _ []string) {
+			if o := c.API.DeleteKey(t.Context(), "q"); o.State != Acked {
+				t.Fatalf("delete: %+v", o)
+			}
+		},
+		"recalled": func(t *testing.T, c *Cluster, ids []string) {
+			for _, id := range ids {
+				recall(t, c, "q", id)
+			}
+		},
+	}
+	for name, end := range endings {
+		for _, kind := range []ReaderKind{ReadWebsocket, ReadSSE, ReadV1TCP, ReadV1WS} {
+			t.Run(name+" "+string(kind), func(t *testing.T) {
+				t.Parallel()
+				c := Start(t, Options{})
+				slow := blocked(t, c, kind, "q")
+				var ids []string
+				for range 60 { // fewer than a connection's queue holds
+					m := Message{Key: "q", Data: Text("small"), ExpiresAt: c.Now().Add(time.Hour).UnixMilli()}
+					ids = append(ids, push(t, c, m))
+				}
+				end(t, c, ids)
+				push(t, c, lasting("q", `"the end"`))
+				if n := smallOnes(t, slow); n > 0 {
+					t.Errorf("%d messages came after they were %s", n, name)
+				}
+			})
+		}
+	}
+}
+
+// blocked is a reader that does not read, with a write to it that cannot go on: the
+// message under way is the only one that has been taken from its queue.
+func blocked(t *testing.T, c *Cluster, kind ReaderKind, key string) *StalledReader {
+	t.Helper()
+	r := stalled(t, c, kind, key)
+	awaitConnections(t, c, key, 1)
+	for n := 1; n < 2*flooding; n++ {
+		push(t, c, lasting(key, string(big(n))))
+		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		written := false
+		for more := true; more && !written; more = Pause(ctx, pollEvery) {
+			got, err := c.API.Metric(t.Context(), "gopush_comet_deliveries_total")
+			written = err == nil && int(got) >= n
+		}
+		cancel()
+		if !written {
+			return r
+		}
+	}
+	t.Fatal("the sockets never get full")
+	return nil
+}
+
+// smallOnes reads to the last message and counts the small ones before it.
+func smallOnes(t *testing.T, r *StalledReader) (n int) {
+	t.Helper()
+	for data := range bodies(t, r) {
+		switch data {
+		case `"small"`:
+			n++
+		case `"the end"`:
+			return n
+		}
+	}
+	return n
+}
+
+// bodies yields the data of the messages that a reader gets, whatever it speaks.
+func bodies(t *testing.T, r *StalledReader) iter.Seq[string] {
+	t.Helper()
+	if r.kind == ReadWebsocket || r.kind == ReadSSE {
+		s, err := r.V2()
+		return func(yield func(string) bool) {
+			for err == nil {
+				var f StreamFrame
+				if f, err = s.Next(frameTime); err == nil && f.Type == "message" && !yield(string(f.Data)) {
+					return
+				}
+			}
+			t.Error(err)
+		}
+	}
+	conn, err := r.V1()
+	return func(yield func(string) bool) {
+		for err == nil {
+			var text string
+			var m V1Message
+			if text, err = conn.Next(frameTime); err != nil || text == "+h" {
+				continue
+			}
+			if m, err = ParseV1(text); err == nil && !yield(string(m.Msg)) {
+				return
+			}
+		}
+		t.Error(err)
+	}
 }

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 )
@@ -94,6 +96,54 @@ func TestP4EveryCursor(t *testing.T) {
 			}
 			next(t, s, liveJSON)
 			_ = s.Close()
+		}
+	}
+}
+
+// A stream that has caught up stays whole without another push or connection: the
+// one message that is pushed while it catches up comes, whichever of the two is
+// faster.
+//
+// Broken once by letting a feed go live without looking whether a message was
+// published since its last page was read: some streams waited in vain.
+func TestP4TheLastMessageComes(t *testing.T) {
+	c := Start(t, Options{})
+	var workers sync.WaitGroup
+	for w := range 16 {
+		workers.Go(func() {
+			for round := range 40 {
+				key := fmt.Sprintf("last-%d-%d", w, round)
+				if err := lastComes(t.Context(), c, key, []string{"websocket", "sse"}[round%2]); err != nil {
+					t.Errorf("%s: %v", key, err)
+					return
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// lastComes stores a message, connects from the beginning, and pushes one more at
+// the same time.
+func lastComes(ctx context.Context, c *Cluster, key, transport string) error {
+	if o := c.API.Push(ctx, Message{Key: key, Data: Text("first")}); o.State != Acked {
+		return fmt.Errorf("push: %+v", o)
+	}
+	pushed := make(chan Outcome, 1)
+	go func() { pushed <- c.API.Push(ctx, Message{Key: key, Data: Text("last")}) }()
+	s, err := transports[transport](ctx, c, "key="+key+"&after=0&public=0")
+	o := <-pushed
+	if err != nil || o.State != Acked {
+		return fmt.Errorf("%+v: %w", o, err)
+	}
+	defer s.Close()
+	for {
+		f, err := s.Next(5 * time.Second)
+		if err != nil {
+			return fmt.Errorf("waiting for the last message: %w", err)
+		}
+		if f.Type == "message" && string(f.Data) == `"last"` {
+			return nil
 		}
 	}
 }

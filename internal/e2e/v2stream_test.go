@@ -139,11 +139,24 @@ func mustNext(t *testing.T, s Stream) StreamFrame {
 	return f
 }
 
+// awaitBroadcast waits until the comet, which follows the public stream, has heard
+// of a broadcast: before that, a new connection gets it after its live frame.
+func awaitBroadcast(t *testing.T, c *Cluster, id string) {
+	t.Helper()
+	Until(t, 10*time.Second, "the broadcast to arrive", func() (bool, string) {
+		probe := listenV2(t, c, "sse", "key=probe")
+		defer probe.Close()
+		f := mustNext(t, probe)
+		return f.PublicCursor == id, f.Raw
+	})
+}
+
 // SSE: "`id:` is ID/PID (both cursors)", "`Last-Event-ID` wins".
 func TestV2LastEventID(t *testing.T) {
 	c := Start(t, Options{})
 	one := push(t, c, lasting("K", `1`))
 	all := push(t, c, lasting("", `"a"`))
+	awaitBroadcast(t, c, all)
 	s := listenV2(t, c, "sse", "key=K&after=0&public_after=0")
 	for i, want := range []string{"0/0", one + "/0", one + "/" + all, ""} {
 		if f := mustNext(t, s); f.EventID != want {

@@ -78,6 +78,13 @@ func (l logger) Fatalf(format string, args ...any) {
 // apply hands b to the log and makes it visible; synced must follow, and may be
 // called without a lock that orders the changes.
 func (s *Store) apply(b *pebble.Batch, opts *pebble.WriteOptions) error {
+	defer func() {
+		// Pebble panics without a word of what to do about it, and with its locks
+		// held: there is no going on.
+		if r := recover(); r != nil {
+			logger{s.log}.Fatalf("%v", r)
+		}
+	}()
 	var err error
 	if opts.Sync {
 		err = s.db.ApplyNoSyncWait(b, opts)
