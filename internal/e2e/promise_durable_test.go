@@ -12,8 +12,8 @@ import (
 // the moment the n-th ack is in; after the next start everything acknowledged is
 // there, under the id of its ack.
 //
-// Broken once by committing with NoSync in message/embedded: the last few acks of
-// some round were missing.
+// Broken once by saving with NoSync in message/embedded: most acks of the first
+// round were missing.
 func TestP1AckSurvivesKill(t *testing.T) {
 	c := Start(t, Options{Child: true})
 	for round := range 6 {
@@ -81,8 +81,8 @@ func pushUntilKilled(t *testing.T, c *Cluster, round, killAfter int) map[string]
 // does: steps of an hour in both directions, while it runs and between runs, after
 // a kill and after an orderly stop.
 //
-// Broken once by starting a term at the clock instead of above the old ceiling:
-// the first ack after a restart with the clock set back was below the last one.
+// Broken once by starting a term at the clock instead of above the old ceiling: the
+// first push after a restart with the clock set back found its id taken.
 func TestP2IDsAscend(t *testing.T) {
 	steps := []time.Duration{0, -time.Hour, 2 * time.Hour, -3 * time.Hour, time.Minute, 2 * time.Hour}
 	t.Run("while it runs", func(t *testing.T) {

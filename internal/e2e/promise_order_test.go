@@ -57,8 +57,8 @@ func readersOf(keys, n int, session, total time.Duration, kinds ...ReaderKind) [
 // cursor through pages race with bursts of pushes to the same key: what they get
 // past once can never turn up behind them.
 //
-// Broken once by letting two writes of a key be in flight at a time: "below
-// cursor" for the pollers within a second.
+// Broken once by letting two writes of a key be in flight at a time: broken chains
+// with every poller.
 func TestP3NothingBelowACursor(t *testing.T) {
 	c := Start(t, Options{})
 	readers := readersOf(1, 6, 5*time.Second, 5*time.Second, ReadPoll, ReadV1Poll)
@@ -70,9 +70,9 @@ func TestP3NothingBelowACursor(t *testing.T) {
 // messages stream in; each resume goes on exactly behind the last id, and each
 // message names the one before it.
 //
-// Broken once by letting a resuming feed go live at the channel's newest id
-// instead of reading first: lost messages and broken chains; and once by dropping
-// the queue's purge in rewind: duplicates.
+// Broken once by letting a resuming feed be live without reading first: lost
+// messages; once by keeping what was queued before the cursor was known: ids out of
+// order; and once by delivering what is at or below the cursor: duplicates.
 func TestP4ResumeAtAnyPoint(t *testing.T) {
 	c := Start(t, Options{})
 	readers := readersOf(3, 9, 60*time.Millisecond, 4*time.Second, ReadWebsocket, ReadSSE)
@@ -111,9 +111,10 @@ func TestP4TheLastMessageComes(t *testing.T) {
 	var workers sync.WaitGroup
 	for w := range 16 {
 		workers.Go(func() {
-			for round := range 40 {
+			r := draw(uint64(w), "last")
+			for round := range 60 {
 				key := fmt.Sprintf("last-%d-%d", w, round)
-				if err := lastComes(t.Context(), c, key, []string{"websocket", "sse"}[round%2]); err != nil {
+				if err := lastComes(t.Context(), c, key, []string{"websocket", "sse"}[round%2], upTo(r, 12*time.Millisecond)); err != nil {
 					t.Errorf("%s: %v", key, err)
 					return
 				}
@@ -123,14 +124,15 @@ func TestP4TheLastMessageComes(t *testing.T) {
 	workers.Wait()
 }
 
-// lastComes stores a message, connects from the beginning, and pushes one more at
-// the same time.
-func lastComes(ctx context.Context, c *Cluster, key, transport string) error {
+// lastComes stores a message, pushes one more, and connects from the beginning a
+// little later, so that the push ends while the stream catches up.
+func lastComes(ctx context.Context, c *Cluster, key, transport string, later time.Duration) error {
 	if o := c.API.Push(ctx, Message{Key: key, Data: Text("first")}); o.State != Acked {
 		return fmt.Errorf("push: %+v", o)
 	}
 	pushed := make(chan Outcome, 1)
 	go func() { pushed <- c.API.Push(ctx, Message{Key: key, Data: Text("last")}) }()
+	Pause(ctx, later)
 	s, err := transports[transport](ctx, c, "key="+key+"&after=0&public=0")
 	o := <-pushed
 	if err != nil || o.State != Acked {

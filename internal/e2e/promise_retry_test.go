@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,8 +42,8 @@ func TestP5Retry(t *testing.T) {
 // "Of concurrent duplicates one gets 201, the others wait and get 200 with the same
 // id", over single pushes and batches at once.
 //
-// Broken once by leaving out the lookup of claims in message: as many messages as
-// pushers.
+// Broken once by leaving out the lookup of idempotency keys in message: as many
+// messages as pushers.
 func TestP5ConcurrentDuplicates(t *testing.T) {
 	c := Start(t, Options{})
 	for round := range 20 {
@@ -79,10 +80,33 @@ func TestP5ConcurrentDuplicates(t *testing.T) {
 	}
 }
 
+// Duplicates that wait behind one write, and so become one burst, are one message
+// all the same.
+//
+// Broken once by comparing with the store alone, not within the burst: three
+// messages.
+func TestP5DuplicatesInOneBurst(t *testing.T) {
+	c := Start(t, Options{})
+	for round := range 30 {
+		m := Message{Key: "burst", Data: Text("x"), Idempotency: fmt.Sprint("b", round)}
+		filler := Message{Key: "burst", Data: Text("filler")}
+		lines := strings.Repeat(filler.JSON()+"\n", 3) + strings.Repeat(m.JSON()+"\n", 3)
+		res, err := c.API.Admin(t.Context(), "POST", "/v2/messages/batch", lines, "Content-Type", "application/x-ndjson")
+		o := batchOutcomes(6, res, err)
+		if o[3].State != Acked || o[3].ID <= o[2].ID || o[4].ID != o[3].ID || o[5].ID != o[3].ID {
+			t.Fatalf("round %d: %+v", round, o)
+		}
+	}
+	if page, err := c.API.Messages(t.Context(), "burst", "0", "", 1000); err != nil || len(page.Messages) != 30*4 {
+		t.Errorf("%d messages, %v; want 120", len(page.Messages), err)
+	}
+}
+
 // Killed in the middle of pushes, and retried after the next start: one message
 // each, whether the first try was stored or not.
 //
-// Broken once by writing claims after the message instead of with it: duplicates.
+// Broken once by leaving out the same lookup: retries of acknowledged pushes were
+// told of new ids.
 func TestP5RetryAcrossKill(t *testing.T) {
 	c := Start(t, Options{Child: true})
 	const each, workers = 12, 8

@@ -82,6 +82,9 @@ func (p *pusher) outcome(push PlannedPush, o Outcome) {
 		e.Expires = time.Now().Add(push.TTL + time.Second).UnixMilli()
 	}
 	p.history.Add(e)
+	if o.Code == "internal" {
+		p.fault(p.plan.Name, "%s met a fault of the server: %s", push.Token, o.Err)
+	}
 }
 
 func asked(push PlannedPush) Message {

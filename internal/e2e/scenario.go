@@ -101,6 +101,9 @@ func Prove(tb testing.TB, c *Cluster, p Plan, h *History) {
 		tb.Errorf("%d readers never got to the end, such as the %s", len(left), left[0])
 	}
 	count := tally(events)
+	if len(p.Kills) == 0 && count.Refusals+count.Unknowns > 0 {
+		tb.Errorf("nothing was killed, and yet %d tries were refused and %d have an unknown outcome", count.Refusals, count.Unknowns)
+	}
 	tb.Logf("seed %d: %s", p.Seed, count)
 	if !tb.Failed() {
 		return

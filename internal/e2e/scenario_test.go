@@ -17,6 +17,9 @@ const (
 
 // Everybody at once, and the server killed in the middle of it, again and again:
 // every acknowledged message is with every reader exactly once and in order.
+//
+// Broken once by giving a write whose outcome is unknown new ids when it is tried
+// again: broken chains in the public stream.
 func TestRandomScenario(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if text, ok := os.LookupEnv(seedEnv); ok {
