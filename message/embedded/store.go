@@ -54,6 +54,8 @@ type Store struct {
 	now func() time.Time // immutable
 	log *slog.Logger     // immutable
 
+	flights *flights // what is visible, but may not be on disk yet
+
 	// marking orders what reads a row before it writes it: watermarks, markers,
 	// and the index of idempotency keys. Plain saves take no part in it. It is
 	// held until a change is visible, not until it is on disk.
@@ -85,7 +87,7 @@ func open(cfg Config, fs vfs.FS, log *slog.Logger, now func() time.Time) (*Store
 	if err := checkVersion(db, cfg.Dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &Store{cfg: cfg, db: db, now: now, log: log}
+	s := &Store{cfg: cfg, db: db, now: now, log: log, flights: newFlights()}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.sweeps.Go(func() { s.sweepLoop(ctx) })
