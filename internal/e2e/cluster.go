@@ -26,6 +26,9 @@ type Options struct {
 	Settings func(*config.Serve)
 	// Comets is the number of comet groups, node1, node2 and so on; 0: one.
 	Comets int
+	// MemTableBytes is the size of the embedded store's buffers; only with Child.
+	// 0: its default.
+	MemTableBytes uint64
 	// OpenStore opens another store than the embedded one; only without Child.
 	OpenStore func(dir string) (message.Store, error)
 }
@@ -235,6 +238,7 @@ type childConfig struct {
 	Settings config.Serve
 	More     []config.Comet
 	Skew     time.Duration
+	MemTable uint64
 }
 
 func (c childConfig) text() string {

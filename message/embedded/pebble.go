@@ -9,10 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// memTable is how many bytes are kept in memory, besides the log, before they
-// are written as a table.
-const memTable = 16 << 20
-
 // openPebble opens the folder. A panic over a damaged file is an error like any
 // other.
 func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err error) {
@@ -23,7 +19,7 @@ func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err err
 		Cache:              cache,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{log},
-		MemTableSize:       memTable,
+		MemTableSize:       cfg.MemTableBytes,
 		EventListener:      listener(log),
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
