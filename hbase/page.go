@@ -87,7 +87,12 @@ func (p *page) all(cells []cell) (push.Page, error) {
 	return p.Page(), nil
 }
 
-// ascend sorts cells by the id that they are about.
+// ascend sorts the cells of a walk down by the id that they are about. All but
+// those of bursts are in the opposite order.
 func ascend(cells []cell) {
-	slices.SortStableFunc(cells, func(a, b cell) int { return cmp.Compare(a.id, b.id) })
+	byID := func(a, b cell) int { return cmp.Compare(a.id, b.id) }
+	slices.Reverse(cells)
+	if !slices.IsSortedFunc(cells, byID) {
+		slices.SortFunc(cells, byID)
+	}
 }
