@@ -128,13 +128,17 @@ func (t *try) run(ctx context.Context) (proto.Message, error) {
 		if err == nil {
 			return msg, nil
 		}
-		switch react(err) {
+		reaction := react(err)
+		switch reaction {
 		case giveUp:
 			return nil, t.over(err)
 		case refuse:
 			return nil, err
 		}
-		t.last = err
+		first := t.last == nil
+		if t.last = err; first && reaction != again {
+			continue // most likely it is elsewhere, and serves
+		}
 		if err := pause(ctx, wait); err != nil {
 			return nil, t.over(err)
 		}
@@ -176,6 +180,9 @@ func (t *try) once(ctx context.Context) (proto.Message, error) {
 	call, err := t.req.make(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // surely not sent
 	}
 	call.SetRegion(at.region)
 	msg, err := s.send(ctx, call, t.now)

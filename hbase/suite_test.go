@@ -32,9 +32,9 @@ func TestStoreStirred(t *testing.T) {
 		var n atomic.Int64
 		c.before = func(_ string, call hrpc.Call) error {
 			switch i := n.Add(1); {
-			case i%31 == 0:
+			case i%499 == 0:
 				return region.RetryableError{}
-			case i%5 == 0:
+			case i%11 == 0:
 				c.stir()
 			}
 			return nil
