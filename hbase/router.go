@@ -244,4 +244,3 @@ func (r *router) drop(s *server, reason string) {
 	r.metrics.dropped.WithLabelValues(reason).Inc()
 	r.log.Warn("a connection to a region server was given up", slog.String("server", s.addr), slog.String("reason", reason))
 }
-

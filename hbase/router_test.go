@@ -230,7 +230,9 @@ func TestDeadlines(t *testing.T) {
 
 // A write is in doubt only if it was sent, and not refused.
 func TestDoubt(t *testing.T) {
-	java := func(class string) error { return fmt.Errorf("HBase Java exception org.apache.hadoop.hbase.%s:\nplanted", class) }
+	java := func(class string) error {
+		return fmt.Errorf("HBase Java exception org.apache.hadoop.hbase.%s:\nplanted", class)
+	}
 	for what, x := range map[string]struct {
 		before, after error
 		kind          push.Kind
