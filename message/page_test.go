@@ -59,6 +59,22 @@ func TestAssembler(t *testing.T) {
 		"enough bytes":      {span: push.Span{After: 16, Bytes: 16}, rows: []push.Message{row(32, 16), row(48, 32)}, ids: []push.ID{32, 48}, next: 48},
 		"few bytes":         {span: push.Span{After: 16, Bytes: 1}, rows: []push.Message{row(32, 16)}, ids: []push.ID{32}, next: 32},
 		"a wrong chain":     {span: push.Span{After: 16}, rows: []push.Message{row(32, 320), row(48, 32)}, ids: []push.ID{32, 48}, gaps: []push.Gap{hole(16, 31, push.GapExpired)}, next: 48},
+
+		// Below the horizon a row may have gone without a trace, unless the chain
+		// says that there was none.
+		"long away":            {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, gaps: []push.Gap{hole(16, 48, push.GapExpired)}, next: 48},
+		"at the horizon":       {span: push.Span{After: 48}, marks: message.Marks{Horizon: 48}, next: 48},
+		"a chain from there":   {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(64, 16)}, ids: []push.ID{64}, next: 64},
+		"no chain from there":  {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(64, 0)}, ids: []push.ID{64}, gaps: []push.Gap{hole(16, 48, push.GapExpired)}, next: 64},
+		"a hole and more":      {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(80, 64)}, ids: []push.ID{80}, gaps: []push.Gap{hole(16, 64, push.GapExpired)}, next: 80},
+		"a row below it":       {span: push.Span{After: 16}, marks: message.Marks{Horizon: 64}, rows: []push.Message{row(48, 0)}, ids: []push.ID{48}, gaps: []push.Gap{hole(16, 47, push.GapExpired), hole(48, 64, push.GapExpired)}, next: 64},
+		"a chain below it":     {span: push.Span{After: 16}, marks: message.Marks{Horizon: 80}, rows: []push.Message{row(32, 16), row(64, 48), row(96, 64)}, ids: []push.ID{32, 64, 96}, gaps: []push.Gap{hole(32, 63, push.GapExpired)}, next: 96},
+		"full below it":        {span: push.Span{After: 16, Limit: 1}, marks: message.Marks{Horizon: 80}, rows: []push.Message{row(32, 16), row(64, 48)}, ids: []push.ID{32}, next: 32, more: true},
+		"until below it":       {span: push.Span{After: 16, Until: 32}, marks: message.Marks{Horizon: 48}, gaps: []push.Gap{hole(16, 32, push.GapExpired)}, next: 32},
+		"deleted, then beyond": {span: push.Span{After: 16}, marks: message.Marks{Deleted: 32, Horizon: 48}, gaps: []push.Gap{hole(16, 32, push.GapDeleted), hole(32, 48, push.GapExpired)}, next: 48},
+		"deleted beyond it":    {span: push.Span{After: 16}, marks: message.Marks{Deleted: 64, Horizon: 48}, gaps: []push.Gap{hole(16, 64, push.GapDeleted)}, next: 64},
+		"beginning below it":   {span: push.Span{}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(32, 0)}, ids: []push.ID{32}, next: 32},
+		"nothing to begin":     {span: push.Span{}, marks: message.Marks{Horizon: 48}, next: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.span.Limit == 0 {
