@@ -57,7 +57,7 @@ func messageField(number protowire.Number, m proto.Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), b), nil
+	return bytesField(number, b), nil
 }
 
 // unlistedField looks one up; a number is returned as itself, bytes as they are.
@@ -83,6 +83,35 @@ func unlistedField(b []byte, number protowire.Number) (n uint64, value []byte, o
 		b = b[head+size:]
 	}
 	return 0, nil, false
+}
+
+// unlistedNumbers are those of a field that is repeated, packed or not.
+func unlistedNumbers(b []byte, number protowire.Number) (all []uint64) {
+	for len(b) > 0 {
+		num, typ, head := protowire.ConsumeTag(b)
+		if head < 0 {
+			return all
+		}
+		size := protowire.ConsumeFieldValue(num, typ, b[head:])
+		if size < 0 {
+			return all
+		}
+		if num == number {
+			field := b[head : head+size]
+			if typ == protowire.BytesType {
+				field, _ = protowire.ConsumeBytes(field)
+			}
+			for len(field) > 0 {
+				n, used := protowire.ConsumeVarint(field)
+				if used < 0 {
+					return all
+				}
+				all, field = append(all, n), field[used:]
+			}
+		}
+		b = b[head+size:]
+	}
+	return all
 }
 
 // procedureOf finds the number of the procedure that an answer promises. Where

@@ -18,6 +18,12 @@ func NewDescriptor(table TableName) *Descriptor {
 	return &Descriptor{&pb.TableSchema{TableName: table.pb()}}
 }
 
+// Table is whose description it is.
+func (d *Descriptor) Table() TableName {
+	t := d.schema.GetTableName()
+	return TableName{string(t.GetNamespace()), string(t.GetQualifier())}
+}
+
 // Clone returns a copy that can be changed.
 func (d *Descriptor) Clone() *Descriptor {
 	return &Descriptor{proto.CloneOf(d.schema)}

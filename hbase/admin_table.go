@@ -132,14 +132,18 @@ func (a *Admin) DeleteNamespace(ctx context.Context, namespace string, tick Tick
 // CreateTable makes the table, with one region more than there are splits. It
 // says exists when there is a table of the name, whoever made it.
 func (a *Admin) CreateTable(ctx context.Context, d *Descriptor, splits [][]byte, tick Tick) (exists bool, err error) {
-	err = a.do(ctx, tick, "CreateTable", &pb.CreateTableRequest{
-		TableSchema: d.schema, SplitKeys: splits, NonceGroup: nonce(), Nonce: nonce(),
-	}, &pb.CreateTableResponse{})
+	err = a.do(ctx, tick, "CreateTable", createRequest(d, splits), createResponse())
 	if refused(err, classTableExists) {
 		return true, nil
 	}
 	return false, err
 }
+
+func createRequest(d *Descriptor, splits [][]byte) proto.Message {
+	return &pb.CreateTableRequest{TableSchema: d.schema, SplitKeys: splits, NonceGroup: nonce(), Nonce: nonce()}
+}
+
+func createResponse() proto.Message { return &pb.CreateTableResponse{} }
 
 // ModifyTable makes the table what d says. HBase reopens its regions one after
 // the other, so that it goes on serving.
@@ -155,19 +159,32 @@ func (a *Admin) EnableTable(ctx context.Context, table TableName, tick Tick) err
 		&pb.EnableTableRequest{TableName: table.pb(), NonceGroup: nonce(), Nonce: nonce()}, &pb.EnableTableResponse{})
 }
 
-// DropTable disables and deletes a table. One that does not exist is fine.
-func (a *Admin) DropTable(ctx context.Context, table TableName, tick Tick) error {
+// DisableTable is content with a table that is disabled.
+func (a *Admin) DisableTable(ctx context.Context, table TableName, tick Tick) error {
 	err := a.do(ctx, tick, "DisableTable",
 		&pb.DisableTableRequest{TableName: table.pb(), NonceGroup: nonce(), Nonce: nonce()}, &pb.DisableTableResponse{})
-	if err != nil && !refused(err, classTableNotEnabled) && !refused(err, classTableNotFound) {
-		return err
+	if refused(err, classTableNotEnabled) {
+		return nil
 	}
-	err = a.do(ctx, tick, "DeleteTable",
+	return err
+}
+
+// DeleteTable deletes a disabled table. One that does not exist is fine.
+func (a *Admin) DeleteTable(ctx context.Context, table TableName, tick Tick) error {
+	err := a.do(ctx, tick, "DeleteTable",
 		&pb.DeleteTableRequest{TableName: table.pb(), NonceGroup: nonce(), Nonce: nonce()}, &pb.DeleteTableResponse{})
 	if refused(err, classTableNotFound) {
 		return nil
 	}
 	return err
+}
+
+// dropTable disables and deletes a table.
+func (a *Admin) dropTable(ctx context.Context, table TableName) error {
+	if err := a.DisableTable(ctx, table, nil); err != nil && !refused(err, classTableNotFound) {
+		return err
+	}
+	return a.DeleteTable(ctx, table, nil)
 }
 
 // do asks for something that takes time, and waits until HBase has done it.

@@ -50,6 +50,15 @@ func CheckSchema(ctx context.Context, client getter, target Target) error {
 	return target.Fits(m)
 }
 
+// Usable is what CheckSchema finds of a table in that state, whose cell tells of
+// that version.
+func (t Target) Usable(state TableState, cell Mark) error {
+	if err := t.serves(state); err != nil {
+		return err
+	}
+	return t.Fits(cell)
+}
+
 // serves reports what a state means for a node.
 func (t Target) serves(state TableState) error {
 	switch state {

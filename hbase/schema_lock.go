@@ -30,8 +30,8 @@ var lockLease = leaseOf{life: 30 * time.Second, renew: 8 * time.Second, lost: 20
 // errLockLost ends the context of one that could not renew its lock.
 var errLockLost = errors.New("hbase: the lock on the table's schema was lost, so another migration may run; run this one again")
 
-// Lock is held on the schema of a table.
-type Lock struct {
+// schemaLock is held on the schema of a table.
+type schemaLock struct {
 	admin *Admin
 	table TableName
 	value []byte
@@ -43,13 +43,17 @@ type Lock struct {
 
 // LockSchema takes the lock on a table's schema; while another holds it, it
 // waits and tells waiting who that is. The context it returns ends when the lock
-// is lost. The caller must Release.
-func (a *Admin) LockSchema(ctx context.Context, table TableName, waiting func(holder string)) (context.Context, *Lock, error) {
-	return a.lockSchema(ctx, table, lockLease, waiting)
+// is lost. The caller must release it; if that fails, it ends by itself.
+func (a *Admin) LockSchema(ctx context.Context, table TableName, waiting func(holder string)) (held context.Context, release func(context.Context) error, err error) {
+	held, l, err := a.lockSchema(ctx, table, lockLease, waiting)
+	if err != nil {
+		return nil, nil, err
+	}
+	return held, l.release, nil
 }
 
-func (a *Admin) lockSchema(ctx context.Context, table TableName, lease leaseOf, waiting func(holder string)) (context.Context, *Lock, error) {
-	l := &Lock{admin: a, table: table, lease: lease, value: []byte(holderName() + lockSeparator + rand.Text())}
+func (a *Admin) lockSchema(ctx context.Context, table TableName, lease leaseOf, waiting func(holder string)) (context.Context, *schemaLock, error) {
+	l := &schemaLock{admin: a, table: table, lease: lease, value: []byte(holderName() + lockSeparator + rand.Text())}
 	for {
 		taken, err := l.put(ctx, nil, lease.life)
 		if err != nil {
@@ -82,7 +86,7 @@ func holderName() string {
 }
 
 // put writes the lock's cell if it holds what is expected; nil: nothing.
-func (l *Lock) put(ctx context.Context, expected []byte, life time.Duration) (bool, error) {
+func (l *schemaLock) put(ctx context.Context, expected []byte, life time.Duration) (bool, error) {
 	ctx, cancel := l.admin.bounded(ctx)
 	defer cancel()
 	put, err := newReserved(ctx, l.table, rowLock, qualifierSchema, l.value, life)
@@ -94,7 +98,7 @@ func (l *Lock) put(ctx context.Context, expected []byte, life time.Duration) (bo
 
 // wait is one round of waiting for another holder. It may find that the lock is
 // ours: the client repeats a write whose answer got lost, and then sees itself.
-func (l *Lock) wait(ctx context.Context, waiting func(string)) (ours bool, err error) {
+func (l *schemaLock) wait(ctx context.Context, waiting func(string)) (ours bool, err error) {
 	value, err := l.admin.lockValue(ctx, l.table)
 	if err != nil || bytes.Equal(value, l.value) {
 		return err == nil, err
@@ -132,7 +136,7 @@ func holderIn(value []byte) string {
 }
 
 // keep renews the lock until ctx ends, and ends it when that fails for too long.
-func (l *Lock) keep(ctx context.Context) {
+func (l *schemaLock) keep(ctx context.Context) {
 	renewed := time.Now()
 	for {
 		timer := time.NewTimer(l.lease.renew)
@@ -155,14 +159,14 @@ func (l *Lock) keep(ctx context.Context) {
 }
 
 // renew makes the lease begin again.
-func (l *Lock) renew(ctx context.Context, until time.Time) (bool, error) {
+func (l *schemaLock) renew(ctx context.Context, until time.Time) (bool, error) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	return l.put(ctx, l.value, l.lease.life)
 }
 
-// Release gives the lock back. If that fails, it ends by itself with its lease.
-func (l *Lock) Release(ctx context.Context) error {
+// release gives the lock back. It may be called again.
+func (l *schemaLock) release(ctx context.Context) error {
 	l.cancel(nil)
 	l.keeper.Wait()
 	// There is no conditional delete in the client, so what is still ours is
