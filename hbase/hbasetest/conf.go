@@ -23,82 +23,91 @@ func millis(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
 // coreSettings are for every process that uses HDFS.
 func (s *Stack) coreSettings() settings {
 	return settings{
-		"fs.defaultFS":   "hdfs://" + s.nameNode.addr(),
+		"fs.defaultFS":   "hdfs://" + s.ports[portNameNode].addr(),
 		"hadoop.tmp.dir": filepath.Join(s.dir, "tmp"),
-		// All processes start at the same time: whoever is early tries again soon,
-		// and does not give up before the name node is there.
+		// All processes start at the same time. Whoever is early tries again soon;
+		// by default HBase gives up when the first attempt is refused.
+		"dfs.client.retry.policy.enabled":   "true",
+		"dfs.client.retry.policy.spec":      "200,1500",
 		"ipc.client.connect.retry.interval": "200",
 		"ipc.client.connect.max.retries":    "300",
-		// Nothing asks a resolver for the names of addresses.
-		"hadoop.security.token.service.use_ip": "true",
 	}
 }
 
 // hdfsSettings make an HDFS of one data node.
 func (s *Stack) hdfsSettings() settings {
-	local := s.nameNode.addr()
+	const free = host + ":0" // nobody has to know this port
 	return settings{
 		"dfs.namenode.name.dir":                                filepath.Join(s.dir, "name"),
 		"dfs.datanode.data.dir":                                filepath.Join(s.dir, "blocks"),
-		"dfs.namenode.rpc-address":                             local,
-		"dfs.namenode.http-address":                            host + ":0",
-		"dfs.namenode.secondary.http-address":                  host + ":0",
-		"dfs.datanode.address":                                 host + ":0",
-		"dfs.datanode.ipc.address":                             host + ":0",
-		"dfs.datanode.http.address":                            host + ":0",
+		"dfs.namenode.rpc-address":                             s.ports[portNameNode].addr(),
+		"dfs.namenode.http-address":                            free,
+		"dfs.datanode.address":                                 free,
+		"dfs.datanode.ipc.address":                             free,
+		"dfs.datanode.http.address":                            free,
 		"dfs.datanode.hostname":                                host,
 		"dfs.replication":                                      "1",
-		"dfs.namenode.replication.min":                         "1",
 		"dfs.permissions.enabled":                              "false",
+		"dfs.namenode.handler.count":                           "6",
+		"dfs.datanode.handler.count":                           "4",
 		"dfs.namenode.datanode.registration.ip-hostname-check": "false",
-		// There is one data node, and nothing to wait for once it is back.
-		"dfs.namenode.safemode.extension": "0",
-		// Blocks of a writer that died are recovered by an order in the answer to
-		// the data node's heartbeat.
+		// HDFS opens when its one data node is there, and not later: there is
+		// nobody else to wait for.
+		"dfs.namenode.safemode.min.datanodes": "1",
+		"dfs.namenode.safemode.extension":     "0",
+		// Files of a writer that died are closed by orders in the answers to the
+		// data node's heartbeats; the default is 3 s.
 		"dfs.heartbeat.interval": "1",
-		// One node cannot be replaced by another in a writer's pipeline.
+		// A lone node cannot be replaced by another in a writer's pipeline.
 		"dfs.client.block.write.replace-datanode-on-failure.enable": "false",
-		"dfs.datanode.handler.count":                                "4",
-		"dfs.namenode.handler.count":                                "6",
-		"dfs.namenode.edits.noeditlogchannelflush":                  "false",
 	}
 }
 
-// hbaseSettings are those of the process that listens on p.
-func (s *Stack) hbaseSettings(p *port) settings {
-	return settings{
+// hbaseSettings are those of the master or of a region server.
+func (s *Stack) hbaseSettings(p *Process) settings {
+	all := settings{
 		"hbase.cluster.distributed":           "true",
-		"hbase.rootdir":                       "hdfs://" + s.nameNode.addr() + "/hbase",
+		"hbase.rootdir":                       "hdfs://" + s.ports[portNameNode].addr() + "/hbase",
+		"hbase.tmp.dir":                       filepath.Join(s.dir, "tmp"),
 		"hbase.zookeeper.quorum":              host,
-		"hbase.zookeeper.property.clientPort": fmt.Sprint(s.zooKeeper.number),
+		"hbase.zookeeper.property.clientPort": fmt.Sprint(s.ports[portZooKeeper].number),
 		"zookeeper.session.timeout":           millis(s.opts.SessionTimeout),
 		"hbase.master.hostname":               host,
 		"hbase.unsafe.regionserver.hostname":  host,
-		"hbase.master.port":                   fmt.Sprint(p.number),
-		"hbase.regionserver.port":             fmt.Sprint(p.number),
 		"hbase.master.ipc.address":            host,
 		"hbase.regionserver.ipc.address":      host,
 		"hbase.master.info.port":              "-1",
 		"hbase.regionserver.info.port":        "-1",
 		// What is acknowledged is on disk, not only in the data node's memory.
 		"hbase.wal.hsync": "true",
-		// The master has seen every region server before it assigns the first
-		// region, and does not wait for more.
+		// The master assigns the first region when every region server is there,
+		// and waits no longer.
 		"hbase.master.wait.on.regionservers.mintostart": fmt.Sprint(s.opts.RegionServers),
 		"hbase.master.wait.on.regionservers.maxtostart": fmt.Sprint(s.opts.RegionServers),
 		"hbase.regionserver.msginterval":                "1000",
-		"hbase.lease.recovery.first.pause":              "1000",
-		"hbase.regionserver.handler.count":              "10",
-		"hbase.regionserver.metahandler.count":          "10",
-		"hbase.master.handler.count":                    "10",
+		// Few clients come here; idle threads cost memory.
+		"hbase.regionserver.handler.count":     "10",
+		"hbase.regionserver.metahandler.count": "10",
+		"hbase.master.handler.count":           "10",
+		// How long the log of a dead server waits after the first order to close it;
+		// the data node does it in much less than the default of 4 s.
+		"hbase.lease.recovery.first.pause": "1000",
 	}
+	if p.class == masterClass {
+		all["hbase.master.port"] = fmt.Sprint(p.port.number)
+		// Until HDFS opens, the master looks that often; the default is 10 s.
+		all["hbase.server.thread.wakefrequency"] = "500"
+	} else {
+		all["hbase.regionserver.port"] = fmt.Sprint(p.port.number)
+	}
+	return all
 }
 
 // zooKeeperConfig has ticks of a tenth of the shortest session that it grants.
 func (s *Stack) zooKeeperConfig() string {
 	return strings.Join([]string{
 		"dataDir=" + filepath.Join(s.dir, "zookeeper"),
-		"clientPort=" + fmt.Sprint(s.zooKeeper.number),
+		"clientPort=" + fmt.Sprint(s.ports[portZooKeeper].number),
 		"clientPortAddress=" + host,
 		"tickTime=500",
 		"minSessionTimeout=" + millis(minSessionTimeout),

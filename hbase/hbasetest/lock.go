@@ -13,9 +13,11 @@ import (
 // pollEvery is how often something is looked at that nobody announces.
 const pollEvery = 100 * time.Millisecond
 
-// lockFile waits for a lock that only one process can hold; it ends with the
-// process. waiting is called once if somebody else holds it.
-func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+// errLocked says that another process holds a lock, or another part of this one.
+var errLocked = errors.New("it is in use by another process")
+
+// tryLock takes a lock that ends with the process, if nobody has it.
+func tryLock(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -23,19 +25,28 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 	if err != nil {
 		return nil, err
 	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errLocked
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // which releases it
+}
+
+// lockFile waits for a lock. It calls waiting if somebody else has it.
+func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
 	for first := true; ; first = false {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil // which releases it
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		unlock, err := tryLock(path)
+		if !errors.Is(err, errLocked) {
+			return unlock, err
 		}
 		if first {
 			waiting()
 		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		if over := pause(ctx, pollEvery); over != nil {
+			return nil, errors.Join(over, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package hbasetest
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -44,10 +43,16 @@ func (p *port) bind(number int) error {
 	// With the option, a port counts as free that another stack holds; without,
 	// one that was in use a minute ago counts as taken. So a port that is asked
 	// for by number may be used again at once, and any free one is nobody else's.
+	steps := []func() error{func() error { return os.NewSyscallError("bind", syscall.Bind(p.fd, addr)) }, p.reuse, p.name}
 	if number != 0 {
-		return errors.Join(listens(number), p.reuse(), os.NewSyscallError("bind", syscall.Bind(p.fd, addr)), p.name())
+		steps = []func() error{func() error { return listens(number) }, p.reuse, steps[0], p.name}
 	}
-	return errors.Join(os.NewSyscallError("bind", syscall.Bind(p.fd, addr)), p.reuse(), p.name())
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listens reports an error if somebody listens there.

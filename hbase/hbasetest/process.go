@@ -1,12 +1,14 @@
 package hbasetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,7 +21,7 @@ type Process struct {
 	class string
 	args  []string
 	heap  string
-	port  *port // nil: it needs none that others know
+	port  *port // HBase's processes have one
 	stack *Stack
 
 	mu      sync.Mutex
@@ -28,8 +30,10 @@ type Process struct {
 
 // run is one life of a process.
 type run struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when it has ended
+	cmd    *exec.Cmd
+	since  time.Time     // before it began
+	ended  chan struct{} // closed when it has ended
+	paused atomic.Bool
 }
 
 func (r *run) alive() bool {
@@ -55,6 +59,18 @@ func (p *Process) PID() int {
 	return 0
 }
 
+// working reports whether the process runs and is not paused.
+func (p *Process) working() bool {
+	r := p.last()
+	return r != nil && r.alive() && !r.paused.Load()
+}
+
+// is reports whether the server is the present life of this process.
+func (p *Process) is(server Server) bool {
+	r := p.last()
+	return r != nil && r.alive() && p.port != nil && server.Addr == p.port.addr() && int64(server.Started) >= r.since.UnixMilli()
+}
+
 func (p *Process) last() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,14 +89,13 @@ func (p *Process) Start() error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	cmd := p.stack.java.command(p.stack.confDir(p.name), p.heap, p.class, p.args...)
-	cmd.Dir = p.stack.dir
+	cmd := p.stack.java.command(context.Background(), p.stack.dir, p.stack.confDir(p.name), p.heap, p.class, p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = p.stack.keeper.attr()
+	r := &run{cmd: cmd, since: time.Now(), ended: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	r := &run{cmd: cmd, ended: make(chan struct{})}
 	p.running = r
 	p.stack.lives.Go(func() {
 		_ = cmd.Wait() // how it ended is in its state
@@ -103,13 +118,19 @@ func (p *Process) Kill() error {
 // Pause stops the process in its tracks (SIGSTOP): its connections stay, and
 // nothing answers.
 func (p *Process) Pause() error {
-	_, err := p.signal(syscall.SIGSTOP)
+	r, err := p.signal(syscall.SIGSTOP)
+	if err == nil {
+		r.paused.Store(true)
+	}
 	return err
 }
 
 // Continue lets a paused process go on (SIGCONT).
 func (p *Process) Continue() error {
-	_, err := p.signal(syscall.SIGCONT)
+	r, err := p.signal(syscall.SIGCONT)
+	if err == nil {
+		r.paused.Store(false)
+	}
 	return err
 }
 

@@ -6,46 +6,81 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Stack is a running HBase with all that it needs. Its methods may be called
 // concurrently.
 type Stack struct {
-	// immutable after Start
+	// immutable after Begin
 	opts      Options
 	dir       string
+	unlock    func() // the folder; nil: it is not locked
 	java      *java
 	keeper    *keeper
 	ports     []*port
-	zooKeeper *port
-	nameNode  *port
-	processes []*Process
+	processes []*Process // each needs some of those before it
 	began     time.Time
 
-	lives sync.WaitGroup // of the goroutines that wait for a process
-	mu    sync.Mutex     // guards Progress
+	lives sync.WaitGroup // the goroutines that wait for a process
+	kept  atomic.Bool    // the folder stays
+
+	mu sync.Mutex // guards opts.Progress
 }
 
 // Start brings a stack up and returns when it serves. The processes end with
 // Close, or with this process.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
+	s, err := Begin(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.serves(ctx); err != nil {
+		err = fmt.Errorf("%w\n%s", err, s.Logs(15))
+		return nil, errors.Join(err, s.Close())
+	}
+	s.say("HBase serves")
+	return s, nil
+}
+
+// serves is Wait for a stack that has just started: it must be complete.
+func (s *Stack) serves(ctx context.Context) error {
+	if err := s.Wait(ctx); err != nil {
+		return err
+	}
+	for _, p := range s.processes {
+		if p.PID() == 0 {
+			return fmt.Errorf("%s has ended", p.name)
+		}
+	}
+	return nil
+}
+
+// Begin starts a stack and does not wait until it serves; Wait does. Its
+// address is known and will not change.
+func Begin(ctx context.Context, opts Options) (*Stack, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	s := &Stack{opts: opts, began: time.Now()}
-	if err := s.start(ctx); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Stack) start(ctx context.Context) (err error) {
-	if s.java, err = s.prepare(ctx); err != nil {
+func (s *Stack) begin(ctx context.Context) error {
+	formatted, err := s.prepare(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.makeDir(); err != nil {
+	if err := s.makeDir(formatted); err != nil {
 		return err
 	}
 	if err := s.plan(); err != nil {
@@ -54,146 +89,84 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if s.keeper, err = startKeeper(); err != nil {
 		return err
 	}
-	if err := s.format(ctx); err != nil {
-		return err
-	}
-	for _, p := range s.processes {
-		if err := p.Start(); err != nil {
-			return err
-		}
-	}
-	return s.Wait(ctx)
-}
-
-// prepare finds Java and the jars.
-func (s *Stack) prepare(ctx context.Context) (*java, error) {
-	path, err := findJava()
-	if err != nil {
-		return nil, err
-	}
-	cache, err := cacheDir()
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := lockFile(ctx, cache+".lock", func() { s.say("waiting for another process that prepares the jars") })
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	lib := filepath.Join(cache, "jars")
-	if err := fetchJars(ctx, lib, s.say); err != nil {
-		return nil, err
-	}
-	return &java{path: path, lib: lib, throughput: s.opts.Throughput}, nil
-}
-
-func (s *Stack) makeDir() (err error) {
-	if s.opts.Dir == "" {
-		s.dir, err = os.MkdirTemp("", "gopush-hbase-")
-	} else {
-		s.dir, err = filepath.Abs(s.opts.Dir)
-	}
-	for _, sub := range []string{"logs", "tmp", "name", "blocks", "zookeeper"} {
-		err = errors.Join(err, os.MkdirAll(filepath.Join(s.dir, sub), 0o700))
-	}
-	return err
-}
-
-// plan takes the ports and writes what each process reads.
-func (s *Stack) plan() error {
-	for i := range 3 + s.opts.RegionServers {
-		number := 0
-		if s.opts.Port != 0 {
-			number = s.opts.Port + i
-		}
-		p, err := holdPort(number)
-		if err != nil {
-			return err
-		}
-		s.ports = append(s.ports, p)
-	}
-	s.zooKeeper, s.nameNode = s.ports[0], s.ports[1]
-	s.add("zookeeper", "org.apache.zookeeper.server.quorum.QuorumPeerMain", "64m", s.zooKeeper, filepath.Join(s.confDir("zookeeper"), "zoo.cfg"))
-	s.add("namenode", "org.apache.hadoop.hdfs.server.namenode.NameNode", "128m", s.nameNode)
-	s.add("datanode", "org.apache.hadoop.hdfs.server.datanode.DataNode", "128m", nil)
-	s.add("master", "org.apache.hadoop.hbase.master.HMaster", "256m", s.ports[2], "start")
-	for i := range s.opts.RegionServers {
-		s.add(fmt.Sprintf("regionserver%d", i+1), "org.apache.hadoop.hbase.regionserver.HRegionServer", "512m", s.ports[3+i], "start")
-	}
-	for _, p := range s.processes {
-		files := map[string]string{"log4j.properties": logConfig, "zoo.cfg": s.zooKeeperConfig(), "core-site.xml": site(s.coreSettings()), "hdfs-site.xml": site(s.hdfsSettings())}
-		if p.port != nil {
-			files["hbase-site.xml"] = site(s.hbaseSettings(p.port))
-		}
-		if err := writeConfig(s.confDir(p.name), files); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Stack) add(name, class, heap string, at *port, args ...string) {
-	s.processes = append(s.processes, &Process{name: name, class: class, heap: heap, port: at, args: args, stack: s})
-}
-
-func (s *Stack) confDir(name string) string { return filepath.Join(s.dir, "conf", name) }
-
-// format makes the name node's empty folder, if it has none.
-func (s *Stack) format(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(s.dir, "name", "current")); err == nil {
-		return nil
-	}
-	s.say("formatting HDFS")
-	cmd := s.java.command(s.confDir("namenode"), "128m", "org.apache.hadoop.hdfs.server.namenode.NameNode", "-format", "-nonInteractive")
-	cmd.Dir = s.dir
-	cmd.SysProcAttr = s.keeper.attr()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("format HDFS: %w:\n%s", err, tail(out, 20))
-	}
-	return ctx.Err()
-}
-
-// Wait returns when the whole stack serves: every process runs, the master has
-// seen all region servers, and no region is on its way.
-func (s *Stack) Wait(ctx context.Context) error {
-	last := ""
-	for {
-		status, err := s.clusterStatus(ctx)
-		var now string
-		switch {
-		case err != nil:
-			now = "waiting: " + err.Error()
-		case len(status.GetLiveServers()) < s.opts.RegionServers:
-			now = fmt.Sprintf("%d of %d region servers are there", len(status.GetLiveServers()), s.opts.RegionServers)
-		case len(status.GetRegionsInTransition()) > 0:
-			now = fmt.Sprintf("%d regions are not open yet", len(status.GetRegionsInTransition()))
-		default:
-			s.say("HBase serves")
-			return nil
-		}
-		if now != last {
-			s.say(now)
-			last = now
-		}
-		for _, p := range s.processes {
-			if p.PID() == 0 {
-				return fmt.Errorf("%s ended", p.name)
-			}
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return fmt.Errorf("%s: %w", last, err)
-		}
-	}
+	s.say("starting ZooKeeper, HDFS and HBase in " + s.dir)
+	return s.StartAll()
 }
 
 // ZooKeeper is its address, which is all that a client has to know.
-func (s *Stack) ZooKeeper() string { return s.zooKeeper.addr() }
+func (s *Stack) ZooKeeper() string { return s.ports[portZooKeeper].addr() }
 
 // Dir is where data, configuration and logs are.
 func (s *Stack) Dir() string { return s.dir }
 
-// Close ends all processes.
+// Wait returns when HBase serves with the processes that run and are not
+// paused: it has noticed which those are, and has every region open.
+func (s *Stack) Wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	check := func(ctx context.Context) error { return s.cluster().check(ctx, s.noticed) }
+	return wait(ctx, check, s.say, s.needed)
+}
+
+func (s *Stack) cluster() cluster { return cluster(s.ZooKeeper()) }
+
+// noticed compares what HBase believes of its region servers with what is.
+func (s *Stack) noticed(live []Server) error {
+	var up int
+	for _, p := range s.RegionServers() {
+		serving := slices.ContainsFunc(live, p.is)
+		switch {
+		case p.working() && !serving:
+			return notYet(fmt.Sprintf("%s is not registered", p.name))
+		case p.working():
+			up++
+		}
+	}
+	if len(live) > up {
+		return notYet("a region server that is gone still counts")
+	}
+	return nil
+}
+
+// needed returns an error if a process has ended without which nothing works.
+func (s *Stack) needed() error {
+	up := 0
+	for _, p := range s.processes {
+		if p.working() && p.class == regionServerClass {
+			up++
+		}
+		if p.PID() == 0 && p.class != regionServerClass {
+			return fmt.Errorf("%s does not run", p.name)
+		}
+	}
+	if up == 0 {
+		return errors.New("no region server runs")
+	}
+	return nil
+}
+
+// Logs is the end of each log.
+func (s *Stack) Logs(lines int) string {
+	var b strings.Builder
+	for _, p := range s.processes {
+		text, err := os.ReadFile(p.LogFile())
+		if err != nil {
+			text = []byte(err.Error())
+		}
+		fmt.Fprintf(&b, "--- %s: %s\n%s\n", p.name, p.LogFile(), tail(text, lines))
+	}
+	return b.String()
+}
+
+// Keep has Close leave a temporary folder where it is, for somebody to look at.
+func (s *Stack) Keep() { s.kept.Store(true) }
+
+// Close ends all processes: in order if the data stays, at once otherwise.
 func (s *Stack) Close() error {
+	var errs []error
+	if s.opts.Dir != "" && s.keeper != nil {
+		errs = append(errs, s.quit())
+	}
 	if s.keeper != nil {
 		s.keeper.killAll()
 	}
@@ -201,10 +174,29 @@ func (s *Stack) Close() error {
 	for _, p := range s.ports {
 		p.release()
 	}
-	if s.opts.Dir == "" && s.dir != "" {
-		return os.RemoveAll(s.dir)
+	if s.opts.Dir == "" && s.dir != "" && !s.kept.Load() {
+		errs = append(errs, os.RemoveAll(s.dir))
 	}
-	return nil
+	if s.unlock != nil {
+		s.unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// quit has the region servers write what they hold into files, so that the next
+// start has no logs to go through. The master would move regions meanwhile, and
+// like everybody else it can be killed without harm.
+func (s *Stack) quit() error {
+	const grace = 20 * time.Second
+	if m := s.Master(); m.PID() != 0 {
+		_ = m.Kill() // it may have ended just now
+	}
+	var g errgroup.Group
+	for _, p := range s.RegionServers() {
+		s.say("stopping " + p.name)
+		g.Go(func() error { return p.quit(grace) })
+	}
+	return g.Wait()
 }
 
 // say writes a line of progress.
@@ -213,3 +205,5 @@ func (s *Stack) say(text string) {
 	defer s.mu.Unlock()
 	_, _ = fmt.Fprintf(s.opts.Progress, "%5.1fs  %s\n", time.Since(s.began).Seconds(), text)
 }
+
+func (s *Stack) confDir(name string) string { return filepath.Join(s.dir, "conf", name) }
