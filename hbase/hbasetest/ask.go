@@ -33,13 +33,11 @@ func (c cluster) master(ctx context.Context, call hrpc.Call) (proto.Message, err
 	return send(ctx, address(master.GetMaster()), region.MasterClient, call)
 }
 
-// initialised returns an error as long as the master does not take orders.
+// initialised returns an error as long as the master does not take orders. It
+// tells its status and the names of tables earlier; a list of snapshots is the
+// least that it refuses until then.
 func (c cluster) initialised(ctx context.Context) error {
-	call, err := hrpc.NewListTableNames(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = c.master(ctx, call)
+	_, err := c.master(ctx, hrpc.NewListSnapshots(ctx))
 	return err
 }
 

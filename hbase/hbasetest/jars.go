@@ -48,13 +48,9 @@ func cacheDir() (string, error) {
 	return filepath.Join(base, "hbase-"+hex.EncodeToString(version[:6])), nil
 }
 
-// fetchJars makes sure that dir holds the jars, all of them and unaltered. The
-// caller holds the lock of the cache.
-func fetchJars(ctx context.Context, dir string, say func(string)) error {
-	want, err := parseSums(sums)
-	if err != nil {
-		return err
-	}
+// fetchJars makes sure that dir holds the jars with these sums, all of them and
+// unaltered. The caller holds the lock of the cache.
+func fetchJars(ctx context.Context, dir string, want map[string]string, say func(string)) error {
 	_, missing := os.Stat(dir)
 	if missing == nil {
 		bad := checkJars(dir, want)

@@ -21,14 +21,10 @@ type java struct {
 // newJava finds Java. The jars are named one by one and in order, as "lib/*"
 // would have the JVM take them in the order of the folder: some classes are in
 // several jars.
-func newJava(lib string, throughput bool) (*java, error) {
+func newJava(lib string, want map[string]string, throughput bool) (*java, error) {
 	path, err := exec.LookPath("java")
 	if err != nil {
 		return nil, fmt.Errorf("no Java to run HBase with: install a runtime of version 17 (Debian: openjdk-17-jre-headless): %w", err)
-	}
-	want, err := parseSums(sums)
-	if err != nil {
-		return nil, err
 	}
 	var jars []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {

@@ -21,11 +21,15 @@ func (s *Stack) prepare(ctx context.Context) (formatted string, err error) {
 		return "", err
 	}
 	defer unlock()
-	lib := filepath.Join(cache, "jars")
-	if err := fetchJars(ctx, lib, s.say); err != nil {
+	want, err := parseSums(sums)
+	if err != nil {
 		return "", err
 	}
-	if s.java, err = newJava(lib, s.opts.Throughput); err != nil {
+	lib := filepath.Join(cache, "jars")
+	if err := fetchJars(ctx, lib, want, s.say); err != nil {
+		return "", err
+	}
+	if s.java, err = newJava(lib, want, s.opts.Throughput); err != nil {
 		return "", err
 	}
 	formatted = filepath.Join(cache, "name")

@@ -28,8 +28,9 @@ type Stack struct {
 	processes []*Process // each needs some of those before it
 	began     time.Time
 
-	lives sync.WaitGroup // the goroutines that wait for a process
-	kept  atomic.Bool    // the folder stays
+	lives  sync.WaitGroup // the goroutines that wait for a process
+	kept   atomic.Bool    // the folder stays
+	closed atomic.Bool
 
 	mu sync.Mutex // guards opts.Progress
 }
@@ -161,8 +162,12 @@ func (s *Stack) Logs(lines int) string {
 // Keep has Close leave a temporary folder where it is, for somebody to look at.
 func (s *Stack) Keep() { s.kept.Store(true) }
 
-// Close ends all processes: in order if the data stays, at once otherwise.
+// Close ends all processes: in order if the data stays, at once otherwise. Only
+// the first call does anything.
 func (s *Stack) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
 	var errs []error
 	if s.opts.Dir != "" && s.keeper != nil {
 		errs = append(errs, s.quit())

@@ -67,7 +67,7 @@ func sharedAddr(tb testing.TB) (string, error) {
 	defer shared.mu.Unlock()
 	if shared.stack == nil && shared.err == nil {
 		// It outlives the test that happens to come first.
-		shared.stack, shared.err = Start(context.WithoutCancel(tb.Context()), Options{Progress: tb.Output()})
+		shared.stack, shared.err = Start(context.WithoutCancel(tb.Context()), Options{Progress: os.Stderr})
 	}
 	if shared.err != nil {
 		return "", shared.err
