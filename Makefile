@@ -25,15 +25,20 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run build test quick race fuzz bench benchcmp lint fmt check proto docs clean
+.PHONY: help run hbase build test quick race fuzz bench benchcmp lint fmt check proto docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\n  Variables: ARGS (run), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race)\n' \
+	@printf '\n  Variables: ARGS (run, hbase), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race)\n' \
 		'$(FUZZTIME)' '$(BENCH)' '$(COUNT)' '$(TIMEOUT)'
 
 run: build ## start everything in one process, with its data in ./gopush-data
 	@exec build/gopush serve $(ARGS)
+
+hbase: ## start a real HBase on this machine, with its data in ./hbase-data (needs Java 17 and Maven)
+	@mkdir -p build
+	@$(GO) build -o build/localhbase ./hbase/hbasetest/localhbase
+	@exec build/localhbase $(ARGS)
 
 build: ## build the binary into build/
 	@mkdir -p build

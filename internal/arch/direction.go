@@ -42,6 +42,9 @@ var Layers = map[string]Layer{
 	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
 	"message/storetest": {Imports: plus(vocabulary, "message"), Tests: []string{"message/embedded"}},
 
+	"hbase/hbasetest":            {},
+	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
+
 	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"comet/client", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 

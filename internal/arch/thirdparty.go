@@ -20,10 +20,11 @@ var everywhere = []string{"*"}
 var ThirdParty = map[string]Use{
 	"github.com/gorilla/websocket":  {By: []string{"comet", "comet/client"}, Tests: []string{"internal/e2e"}},
 	"github.com/cockroachdb/pebble": {By: []string{"message/embedded"}, Tests: []string{"internal/e2e"}},
-	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
-	"github.com/tsuna/gohbase":      {By: []string{"hbase"}},
+	"github.com/tsuna/gohbase":      {By: []string{"hbase", "hbase/hbasetest"}},
+	"github.com/go-zookeeper/zk":    {By: []string{"hbase/hbasetest"}},
 	"github.com/sirupsen/logrus":    {By: []string{"hbase"}}, // gohbase's logger
-	"google.golang.org/protobuf":    {By: []string{"hbase", "internal/rpc", "internal/rpc/pb"}},
+	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
+	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb"}},
 	"google.golang.org/genproto":    {By: []string{"internal/rpc"}},
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web"}},
