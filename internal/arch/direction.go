@@ -58,7 +58,7 @@ var Layers = map[string]Layer{
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
-	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
+	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
 	"cmd/gopush":     {Imports: []string{"comet/client", "hbase", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}},
 
 	"internal/arch":          {},

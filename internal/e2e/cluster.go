@@ -51,7 +51,9 @@ type Cluster struct {
 	tb   testing.TB // immutable
 	opts Options    // immutable
 	dir  string     // immutable; logs and the data folder
-	skew atomic.Int64
+
+	store func(*config.Store) // immutable; the settings of the store
+	skew  atomic.Int64
 
 	mu    sync.Mutex
 	addrs Addrs   // guarded by mu; of the last start
@@ -75,7 +77,10 @@ func Start(tb testing.TB, opts Options) *Cluster {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &Cluster{tb: tb, opts: opts, dir: dir}
+	c := &Cluster{tb: tb, opts: opts, dir: dir, store: func(*config.Store) {}}
+	if opts.OpenStore == nil {
+		c.store = backend(tb)
+	}
 	// A pusher of a test may well wait for an answer for as long as a push may take.
 	transport := &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 30 * time.Second}
 	c.API = &API{where: c.Addrs, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
@@ -148,6 +153,7 @@ func (c *Cluster) settings() (config.Serve, []config.Comet, error) {
 	if err := s.PortsFrom(0); err != nil {
 		return s, nil, err
 	}
+	c.store(&s.Store)
 	if c.opts.Settings != nil {
 		c.opts.Settings(&s)
 	}
