@@ -28,18 +28,23 @@ func backend(tb testing.TB) func(*config.Store) {
 		return func(*config.Store) {}
 	case "hbase":
 		zookeeper := hbasetest.Shared(tb)
-		table := newTable(tb, zookeeper)
-		return func(s *config.Store) {
-			s.Kind, s.ZooKeeper, s.Table = "hbase", []string{zookeeper}, table
-		}
+		return inHBase(zookeeper, newTable(tb, zookeeper))
 	default:
 		tb.Fatalf("%s is %q; it may be embedded or hbase", StoreEnv, kind)
 		return nil
 	}
 }
 
-// newTable migrates a table of the test's own, which goes with it.
-func newTable(tb testing.TB, zookeeper string) string {
+// inHBase are the settings of a store in a table.
+func inHBase(zookeeper, table string) func(*config.Store) {
+	return func(s *config.Store) {
+		s.Kind, s.ZooKeeper, s.Table = "hbase", []string{zookeeper}, table
+	}
+}
+
+// newTable migrates a table of the test's own, which goes with it; it may be cut into
+// regions.
+func newTable(tb testing.TB, zookeeper string, splits ...string) string {
 	tb.Helper()
 	name := namespace + ":" + hbasetest.UniqueName(tb)
 	table, err := hbase.ParseTableName(name)
@@ -54,7 +59,7 @@ func newTable(tb testing.TB, zookeeper string) string {
 	tb.Cleanup(admin.Close)
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()
-	m, err := migrations.New(admin, target, migrations.Options{}, nil)
+	m, err := migrations.New(admin, target, migrations.Options{Splits: splits}, nil)
 	if err == nil {
 		_, err = m.Up(ctx)
 	}

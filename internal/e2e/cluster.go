@@ -29,6 +29,8 @@ type Options struct {
 	// MemTableBytes is the size of the embedded store's buffers; only with Child.
 	// 0: its default.
 	MemTableBytes uint64
+	// Store changes the settings of the store; nil: as StoreEnv says.
+	Store func(*config.Store)
 	// OpenStore opens another store than the embedded one; only without Child.
 	OpenStore func(dir string) (message.Store, error)
 }
@@ -78,7 +80,10 @@ func Start(tb testing.TB, opts Options) *Cluster {
 		tb.Fatal(err)
 	}
 	c := &Cluster{tb: tb, opts: opts, dir: dir, store: func(*config.Store) {}}
-	if opts.OpenStore == nil {
+	switch {
+	case opts.Store != nil:
+		c.store = opts.Store
+	case opts.OpenStore == nil:
 		c.store = backend(tb)
 	}
 	// A pusher of a test may well wait for an answer for as long as a push may take.
