@@ -19,7 +19,7 @@ var vocabulary = []string{"internal/push", "internal/ring", "internal/id"}
 
 // roles are the packages that only an assembly of the whole may import.
 var roles = []string{
-	"comet", "message", "message/embedded", "web", "internal/coord", "internal/coord/local", "internal/rpc",
+	"comet", "message", "message/embedded", "hbase", "web", "internal/coord", "internal/coord/local", "internal/rpc",
 }
 
 // Layers is the direction of imports: a package that is not here may not exist,
@@ -48,6 +48,8 @@ var Layers = map[string]Layer{
 	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
 	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
+
+	"hbase": {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
 
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
 	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
