@@ -204,7 +204,7 @@ func (c *fakeCluster) answerMeta(addr string, call hrpc.Call) (proto.Message, er
 	if c.meta != addr {
 		return nil, region.NotServingRegionError{}
 	}
-	resp := &pb.ScanResponse{MoreResultsInRegion: proto.Bool(false)}
+	resp := &pb.ScanResponse{MoreResultsInRegion: new(false)}
 	if _, ok := call.ToProto().(*pb.ScanRequest); !ok {
 		return &pb.GetResponse{}, nil // the watchdog's probe
 	}
@@ -222,7 +222,7 @@ func (c *fakeCluster) answerMeta(addr string, call hrpc.Call) (proto.Message, er
 		return nil, err
 	}
 	cell := func(q string, value []byte) *pb.Cell {
-		return &pb.Cell{Row: c.regionName(r), Family: []byte("info"), Qualifier: []byte(q), Value: value, Timestamp: proto.Uint64(1)}
+		return &pb.Cell{Row: c.regionName(r), Family: []byte("info"), Qualifier: []byte(q), Value: value, Timestamp: new(uint64(1))}
 	}
 	resp.Results = []*pb.Result{{Cell: []*pb.Cell{cell("regioninfo", append([]byte("PBUF"), info...)), cell("server", []byte(r.server))}}}
 	return resp, nil

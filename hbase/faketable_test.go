@@ -13,7 +13,6 @@ import (
 
 	"github.com/tsuna/gohbase/hrpc"
 	"github.com/tsuna/gohbase/pb"
-	"google.golang.org/protobuf/proto"
 )
 
 // fakeTable is a table of HBase in memory: one version of each cell, the one
@@ -92,7 +91,7 @@ func (t *fakeTable) read(row string, columns []*pb.Column, f *pb.Filter) *pb.Res
 		if !t.lives(c) || !wanted(q) {
 			continue
 		}
-		cell := &pb.Cell{Row: []byte(row), Family: []byte(family), Qualifier: []byte(q), Timestamp: proto.Uint64(c.stamp)}
+		cell := &pb.Cell{Row: []byte(row), Family: []byte(family), Qualifier: []byte(q), Timestamp: new(c.stamp)}
 		if !strings.HasSuffix(f.GetName(), ".KeyOnlyFilter") {
 			cell.Value = bytes.Clone(c.value)
 		}
@@ -111,9 +110,9 @@ func (t *fakeTable) get(g *pb.Get) *pb.Result {
 func (t *fakeTable) scan(req *pb.ScanRequest, region hrpc.RegionInfo) *pb.ScanResponse {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	more := &pb.ScanResponse{MoreResultsInRegion: proto.Bool(true), MoreResults: proto.Bool(true)}
+	more := &pb.ScanResponse{MoreResultsInRegion: new(true), MoreResults: new(true)}
 	if t.scans++; t.breathe > 0 && t.scans%t.breathe == 0 {
-		more.HeartbeatMessage = proto.Bool(true)
+		more.HeartbeatMessage = new(true)
 		return more
 	}
 	s := req.GetScan()
@@ -136,14 +135,14 @@ func (t *fakeTable) scan(req *pb.ScanRequest, region hrpc.RegionInfo) *pb.ScanRe
 		for i, c := range r.Cell {
 			size += len(c.Row) + len(c.Qualifier) + len(c.Value) + 50
 			if size >= most && i < len(r.Cell)-1 {
-				r.Cell, r.Partial = r.Cell[:i+1], proto.Bool(true)
+				r.Cell, r.Partial = r.Cell[:i+1], new(true)
 				more.Results = append(more.Results, r)
 				return more
 			}
 		}
 		more.Results = append(more.Results, r)
 	}
-	more.MoreResultsInRegion = proto.Bool(false)
+	more.MoreResultsInRegion = new(false)
 	return more
 }
 

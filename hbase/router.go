@@ -129,10 +129,10 @@ func (t *try) run(ctx context.Context) (proto.Message, error) {
 			return msg, nil
 		}
 		reaction := react(err)
-		switch reaction {
-		case giveUp:
+		if reaction == giveUp {
 			return nil, t.over(err)
-		case refuse:
+		}
+		if reaction == refuse {
 			return nil, err
 		}
 		first := t.last == nil
@@ -204,6 +204,8 @@ func (r *router) broke(s *server, at *location, err error) {
 		}
 	case reconnect:
 		r.drop(s, "broken")
+	default:
+		// Nothing was wrong with it.
 	}
 }
 

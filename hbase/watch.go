@@ -46,7 +46,7 @@ func (r *router) look(ctx context.Context) {
 	for s, patience := range r.patience(now) {
 		switch silent := s.silent(now); {
 		case silent > patience:
-			r.log.Warn("a region server answers nothing", slog.String("server", s.addr), slog.Duration("for", silent))
+			r.log.WarnContext(ctx, "a region server answers nothing", slog.String("server", s.addr), slog.Duration("for", silent))
 			r.suspect(s.addr, now)
 			r.drop(s, "silent")
 		case silent > patience/2:
