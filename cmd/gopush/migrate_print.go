@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -121,7 +122,11 @@ func statusText(st *migrations.Status) string {
 		fmt.Fprintf(&b, "%-12s "+format+"\n", append([]any{name}, args...)...)
 	}
 	line("table", "%s, %s", st.Table, st.State)
-	line("schema", "%s; nodes are told %s; this program knows %d", orNone(st.Version), orNone(st.Told), st.Latest)
+	from := ""
+	if st.UsableFrom > 0 {
+		from = fmt.Sprintf(", usable from %d on", st.UsableFrom)
+	}
+	line("schema", "%s%s; nodes are told %s; this program knows %d", orNone(st.Version), from, orNone(st.Told), st.Latest)
 	for _, name := range slices.Sorted(maps.Keys(st.Families)) {
 		line("family "+name, "%s", pairs(st.Families[name]))
 	}
@@ -152,7 +157,7 @@ func orNone(version int) string {
 	if version == 0 {
 		return "none"
 	}
-	return fmt.Sprint(version)
+	return strconv.Itoa(version)
 }
 
 func pairs(m map[string]string) string {
