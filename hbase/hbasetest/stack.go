@@ -44,6 +44,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	}
 	if err := s.serves(ctx); err != nil {
 		err = fmt.Errorf("%w\n%s", err, s.Logs(15))
+		s.Keep() // for somebody to read the rest of the logs
 		return nil, errors.Join(err, s.Close())
 	}
 	s.say("HBase serves")
