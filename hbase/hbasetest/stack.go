@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -147,18 +148,27 @@ func (s *Stack) needed() error {
 	return nil
 }
 
-// Logs is the end of each log.
+// Logs is the end of the logs: of those processes that have ended, if there are
+// any, and else of all. The places in the code are left out.
 func (s *Stack) Logs(lines int) string {
+	ended := slices.DeleteFunc(s.Processes(), func(p *Process) bool { return p.PID() != 0 })
+	if len(ended) == 0 {
+		ended = s.processes
+	}
 	var b strings.Builder
-	for _, p := range s.processes {
+	for _, p := range ended {
 		text, err := os.ReadFile(p.LogFile())
 		if err != nil {
 			text = []byte(err.Error())
 		}
-		fmt.Fprintf(&b, "--- %s: %s\n%s\n", p.name, p.LogFile(), tail(text, lines))
+		fmt.Fprintf(&b, "--- %s: %s\n%s\n", p.name, p.LogFile(), tail(withoutTraces(text), lines))
 	}
 	return b.String()
 }
+
+var traceLine = regexp.MustCompile(`(?m)^\s+(at |\.\.\. ).*\n?`)
+
+func withoutTraces(text []byte) []byte { return traceLine.ReplaceAll(text, nil) }
 
 // Keep has Close leave a temporary folder where it is, for somebody to look at.
 func (s *Stack) Keep() { s.kept.Store(true) }
@@ -170,7 +180,7 @@ func (s *Stack) Close() error {
 		return nil
 	}
 	var errs []error
-	if s.opts.Dir != "" && s.keeper != nil {
+	if s.opts.Dir != "" && s.keeper != nil && s.needed() == nil {
 		errs = append(errs, s.quit())
 	}
 	if s.keeper != nil {
