@@ -23,7 +23,7 @@ func encoded(t *testing.T, msg proto.Message) []byte {
 }
 
 func serverName(host string, port uint32, code uint64) *pb.ServerName {
-	return &pb.ServerName{HostName: proto.String(host), Port: proto.Uint32(port), StartCode: proto.Uint64(code)}
+	return &pb.ServerName{HostName: &host, Port: &port, StartCode: &code}
 }
 
 func TestUnwrap(t *testing.T) {
@@ -57,9 +57,9 @@ func cell(qualifier string, value []byte) *pb.Cell {
 func regionInfo(t *testing.T, namespace, table string, split bool) []byte {
 	t.Helper()
 	body, err := proto.Marshal(&pb.RegionInfo{
-		RegionId:  proto.Uint64(1),
+		RegionId:  new(uint64),
 		TableName: &pb.TableName{Namespace: []byte(namespace), Qualifier: []byte(table)},
-		StartKey:  []byte("b"), EndKey: []byte("d"), Split: proto.Bool(split),
+		StartKey:  []byte("b"), EndKey: []byte("d"), Split: &split,
 	})
 	if err != nil {
 		t.Fatal(err)

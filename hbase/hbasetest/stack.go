@@ -93,7 +93,7 @@ func (s *Stack) begin(ctx context.Context) error {
 		return err
 	}
 	s.say("starting ZooKeeper, HDFS and HBase in " + s.dir)
-	return s.StartAll()
+	return s.StartAll() //nolint:contextcheck // what it starts outlives the call
 }
 
 // ZooKeeper is its address, which is all that a client has to know.
@@ -120,13 +120,13 @@ func (s *Stack) noticed(live []Server) error {
 		serving := slices.ContainsFunc(live, p.is)
 		switch {
 		case p.working() && !serving:
-			return notYet(fmt.Sprintf("%s is not registered", p.name))
+			return notYetError(p.name + " is not registered")
 		case p.working():
 			up++
 		}
 	}
 	if len(live) > up {
-		return notYet("a region server that is gone still counts")
+		return notYetError("a region server that is gone still counts")
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
 		other := errors.New("refused")
-		check := answers(other, notYet("one"), fmt.Errorf("%w: %w", notYet("one"), other), notYet("two"), other, notYet("one"), nil)
+		check := answers(other, notYetError("one"), fmt.Errorf("%w: %w", notYetError("one"), other), notYetError("two"), other, notYetError("one"), nil)
 		must(t, wait(t.Context(), check, func(text string) { said = append(said, text) }, alive))
 		if want := []string{"one", "two", "one"}; !slices.Equal(said, want) {
 			t.Errorf("said %q, want %q", said, want)
@@ -40,11 +40,11 @@ func TestWaitEnds(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		enough, mute := errors.New("enough"), func(string) {}
 		dead := func() error { return errors.New("the master does not run") }
-		if err := wait(ctx, answers(notYet("one")), mute, dead); err == nil || !strings.Contains(err.Error(), "does not run") || !strings.Contains(err.Error(), "one") {
+		if err := wait(ctx, answers(notYetError("one")), mute, dead); err == nil || !strings.Contains(err.Error(), "does not run") || !strings.Contains(err.Error(), "one") {
 			t.Errorf("a process has ended: %v", err)
 		}
 		cancel(enough)
-		if err := wait(ctx, answers(notYet("one")), mute, alive); !errors.Is(err, enough) || !errors.Is(err, notYet("one")) {
+		if err := wait(ctx, answers(notYetError("one")), mute, alive); !errors.Is(err, enough) || !errors.Is(err, notYetError("one")) {
 			t.Errorf("the context has ended: %v", err)
 		}
 	})
