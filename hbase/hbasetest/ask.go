@@ -60,6 +60,9 @@ func address(server *pb.ServerName) string {
 
 // send makes one call on a connection of its own.
 func send(ctx context.Context, addr string, kind region.ClientType, call hrpc.Call) (proto.Message, error) {
+	if err := listening(ctx, addr); err != nil {
+		return nil, err
+	}
 	client := region.NewClient(addr, kind, 1, 0, "gopush", callTimeout, nil)
 	defer client.Close()
 	if err := client.Dial(ctx); err != nil {
@@ -75,6 +78,16 @@ func send(ctx context.Context, addr string, kind region.ClientType, call hrpc.Ca
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%s of %s: %w", call.Name(), addr, context.Cause(ctx))
 	}
+}
+
+// listening returns an error if nobody listens there. The client would say so
+// too, and in a log besides.
+func listening(ctx context.Context, addr string) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // node reads what HBase keeps in a node of ZooKeeper.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,7 +19,7 @@ const host = "127.0.0.1"
 // settings of Hadoop and HBase, by name.
 type settings map[string]string
 
-func millis(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // coreSettings are for every process that uses HDFS.
 func (s *Stack) coreSettings() settings {
@@ -70,7 +71,7 @@ func (s *Stack) hbaseSettings(p *Process) settings {
 		"hbase.rootdir":                       "hdfs://" + s.ports[portNameNode].addr() + "/hbase",
 		"hbase.tmp.dir":                       filepath.Join(s.dir, "tmp"),
 		"hbase.zookeeper.quorum":              host,
-		"hbase.zookeeper.property.clientPort": fmt.Sprint(s.ports[portZooKeeper].number),
+		"hbase.zookeeper.property.clientPort": strconv.Itoa(s.ports[portZooKeeper].number),
 		"zookeeper.session.timeout":           millis(s.opts.SessionTimeout),
 		"hbase.master.hostname":               host,
 		"hbase.unsafe.regionserver.hostname":  host,
@@ -82,24 +83,32 @@ func (s *Stack) hbaseSettings(p *Process) settings {
 		"hbase.wal.hsync": "true",
 		// The master assigns the first region when every region server is there,
 		// and waits no longer.
-		"hbase.master.wait.on.regionservers.mintostart": fmt.Sprint(s.opts.RegionServers),
-		"hbase.master.wait.on.regionservers.maxtostart": fmt.Sprint(s.opts.RegionServers),
+		"hbase.master.wait.on.regionservers.mintostart": strconv.Itoa(s.opts.RegionServers),
+		"hbase.master.wait.on.regionservers.maxtostart": strconv.Itoa(s.opts.RegionServers),
 		"hbase.regionserver.msginterval":                "1000",
 		// Few clients come here; idle threads cost memory.
 		"hbase.regionserver.handler.count":     "10",
 		"hbase.regionserver.metahandler.count": "10",
 		"hbase.master.handler.count":           "10",
+		// A call to a server that hangs is given up after that. By default the master
+		// waits a minute for the old home of hbase:meta, when that server hangs:
+		// regions were open again after 72 s, and after 16 s with this.
+		"hbase.rpc.timeout": "5000",
+		// There is one data node to read from; to sort them, HBase would reach
+		// into the JDK, which complains.
+		"hbase.filesystem.reorder.blocks": "false",
 		// How long the log of a dead server waits after the first order to close it;
 		// the data node does it in much less than the default of 4 s.
 		"hbase.lease.recovery.first.pause": "1000",
 	}
 	if p.class == masterClass {
-		all["hbase.master.port"] = fmt.Sprint(p.port.number)
+		all["hbase.master.port"] = strconv.Itoa(p.port.number)
 		// Until HDFS opens, the master looks that often; the default is 10 s.
 		all["hbase.server.thread.wakefrequency"] = "500"
 	} else {
-		all["hbase.regionserver.port"] = fmt.Sprint(p.port.number)
+		all["hbase.regionserver.port"] = strconv.Itoa(p.port.number)
 	}
+	maps.Copy(all, s.opts.Settings)
 	return all
 }
 
@@ -107,7 +116,7 @@ func (s *Stack) hbaseSettings(p *Process) settings {
 func (s *Stack) zooKeeperConfig() string {
 	return strings.Join([]string{
 		"dataDir=" + filepath.Join(s.dir, "zookeeper"),
-		"clientPort=" + fmt.Sprint(s.ports[portZooKeeper].number),
+		"clientPort=" + strconv.Itoa(s.ports[portZooKeeper].number),
 		"clientPortAddress=" + host,
 		"tickTime=500",
 		"minSessionTimeout=" + millis(minSessionTimeout),

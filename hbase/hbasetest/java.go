@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,19 +20,47 @@ type java struct {
 	throughput bool
 }
 
-// newJava finds Java. The jars are named one by one and in order, as "lib/*"
-// would have the JVM take them in the order of the folder: some classes are in
-// several jars.
-func newJava(lib string, want map[string]string, throughput bool) (*java, error) {
+// minJava is the version that this was tried with; older ones lack some of the
+// flags below.
+const minJava = 17
+
+const installJava = "install a Java runtime of version 17 (Debian: openjdk-17-jre-headless)"
+
+// newJava finds Java. The jars are named one by one and in order: "lib/*" would
+// take them in the order of the folder, and some classes are in several jars.
+func newJava(ctx context.Context, lib string, want map[string]string, throughput bool) (*java, error) {
 	path, err := exec.LookPath("java")
 	if err != nil {
-		return nil, fmt.Errorf("no Java to run HBase with: install a runtime of version 17 (Debian: openjdk-17-jre-headless): %w", err)
+		return nil, fmt.Errorf("no Java to run HBase with, %s: %w", installJava, err)
+	}
+	out, err := exec.CommandContext(ctx, path, "-version").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s -version: %w: %s", path, err, out)
+	}
+	if version := javaVersion(string(out)); version < minJava {
+		return nil, fmt.Errorf("%s is Java %d, which is too old for this, %s", path, version, installJava)
 	}
 	var jars []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		jars = append(jars, filepath.Join(lib, name))
 	}
 	return &java{path: path, classPath: strings.Join(jars, ":"), throughput: throughput}, nil
+}
+
+var quotedVersion = regexp.MustCompile(`version "(?:1\.)?(\d+)`)
+
+// javaVersion reads the major version from what java -version prints; 0: it is
+// not there.
+func javaVersion(printed string) int {
+	m := quotedVersion.FindStringSubmatch(printed)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // opens are what Hadoop and HBase reach into by reflection.

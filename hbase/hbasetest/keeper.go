@@ -1,6 +1,8 @@
 package hbasetest
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"os/exec"
 	"syscall"
@@ -18,8 +20,8 @@ type keeper struct {
 }
 
 // Nothing but the end of its input ends the shell: Ctrl-C in a terminal is for
-// the process that it serves.
-const keeperScript = `trap '' INT TERM HUP QUIT; read -r _; kill -9 0`
+// the process that it serves. It says when that holds.
+const keeperScript = `trap '' INT TERM HUP QUIT; echo ready; read -r _; kill -9 0`
 
 func startKeeper() (*keeper, error) {
 	cmd := exec.Command("/bin/sh", "-c", keeperScript) //nolint:noctx // it ends with its input
@@ -28,10 +30,19 @@ func startKeeper() (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &keeper{cmd: cmd, stdin: stdin}, nil
+	k := &keeper{cmd: cmd, stdin: stdin}
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		k.killAll()
+		return nil, fmt.Errorf("the shell that is to watch over HBase's processes: %w", err)
+	}
+	return k, nil
 }
 
 // attr makes a process a member of the group.
@@ -39,8 +50,10 @@ func (k *keeper) attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pgid: k.cmd.Process.Pid}
 }
 
-// killAll ends the group, the shell included.
+// killAll ends the group, the shell included. The group's number is taken as
+// long as nobody has waited for the shell.
 func (k *keeper) killAll() {
+	_ = syscall.Kill(-k.cmd.Process.Pid, syscall.SIGKILL) // it may be gone
 	_ = k.stdin.Close()
-	_ = k.cmd.Wait() // it killed itself
+	_ = k.cmd.Wait() // it was killed
 }

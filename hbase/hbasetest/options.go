@@ -23,6 +23,9 @@ type Options struct {
 	Port int
 	// Throughput has the JVMs compile for speed, which makes the start slower.
 	Throughput bool
+	// Settings are for the master and the region servers, such as
+	// "hbase.balancer.period"; they go before those of this package.
+	Settings map[string]string
 	// Progress gets a line for each step of the start; nil: nobody does.
 	Progress io.Writer
 }

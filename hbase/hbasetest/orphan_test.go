@@ -57,7 +57,7 @@ func TestNothingOutlivesItsProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pids []int
-	for _, field := range strings.Fields(line) {
+	for field := range strings.FieldsSeq(line) {
 		pid, err := strconv.Atoi(field)
 		if err != nil || !running(pid) {
 			t.Fatalf("%q is no process of the stack (%v)", field, err)

@@ -57,7 +57,7 @@ func (p *port) bind(number int) error {
 
 // listens reports an error if somebody listens there.
 func listens(number int) error {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", number))
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: number})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (s *Stack) prepare(ctx context.Context) (formatted string, err error) {
 	if err := fetchJars(ctx, lib, want, s.say); err != nil {
 		return "", err
 	}
-	if s.java, err = newJava(lib, want, s.opts.Throughput); err != nil {
+	if s.java, err = newJava(ctx, lib, want, s.opts.Throughput); err != nil {
 		return "", err
 	}
 	formatted = filepath.Join(cache, "name")

@@ -157,7 +157,7 @@ func (p *Process) signal(sig syscall.Signal) (*run, error) {
 func (p *Process) quit(grace time.Duration) error {
 	r, err := p.signal(syscall.SIGTERM)
 	if err != nil {
-		return nil //nolint:nilerr // it has ended: that is what is wanted
+		return nil // it has ended, which is what is wanted
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

@@ -116,7 +116,7 @@ func parseRegion(cells []*pb.Cell) (*Region, error) {
 		}
 	}
 	if info.GetTableName() == nil || info.GetSplit() {
-		return nil, nil //nolint:nilnil // see above
+		return nil, nil
 	}
 	name := info.GetTableName()
 	r.Table = strings.TrimPrefix(string(name.GetNamespace())+":"+string(name.GetQualifier()), "default:")

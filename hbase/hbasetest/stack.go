@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	}
 	if err := s.serves(ctx); err != nil {
 		err = fmt.Errorf("%w\n%s", err, s.Logs(15))
+		s.Keep() // for somebody to read the rest of the logs
 		return nil, errors.Join(err, s.Close())
 	}
 	s.say("HBase serves")
@@ -91,7 +93,7 @@ func (s *Stack) begin(ctx context.Context) error {
 		return err
 	}
 	s.say("starting ZooKeeper, HDFS and HBase in " + s.dir)
-	return s.StartAll()
+	return s.StartAll() //nolint:contextcheck // what it starts outlives the call
 }
 
 // ZooKeeper is its address, which is all that a client has to know.
@@ -118,13 +120,13 @@ func (s *Stack) noticed(live []Server) error {
 		serving := slices.ContainsFunc(live, p.is)
 		switch {
 		case p.working() && !serving:
-			return notYet(fmt.Sprintf("%s is not registered", p.name))
+			return notYetError(p.name + " is not registered")
 		case p.working():
 			up++
 		}
 	}
 	if len(live) > up {
-		return notYet("a region server that is gone still counts")
+		return notYetError("a region server that is gone still counts")
 	}
 	return nil
 }
@@ -146,18 +148,27 @@ func (s *Stack) needed() error {
 	return nil
 }
 
-// Logs is the end of each log.
+// Logs is the end of the logs: of those processes that have ended, if there are
+// any, and else of all. The places in the code are left out.
 func (s *Stack) Logs(lines int) string {
+	ended := slices.DeleteFunc(s.Processes(), func(p *Process) bool { return p.PID() != 0 })
+	if len(ended) == 0 {
+		ended = s.processes
+	}
 	var b strings.Builder
-	for _, p := range s.processes {
+	for _, p := range ended {
 		text, err := os.ReadFile(p.LogFile())
 		if err != nil {
 			text = []byte(err.Error())
 		}
-		fmt.Fprintf(&b, "--- %s: %s\n%s\n", p.name, p.LogFile(), tail(text, lines))
+		fmt.Fprintf(&b, "--- %s: %s\n%s\n", p.name, p.LogFile(), tail(withoutTraces(text), lines))
 	}
 	return b.String()
 }
+
+var traceLine = regexp.MustCompile(`(?m)^\s+(at |\.\.\. ).*\n?`)
+
+func withoutTraces(text []byte) []byte { return traceLine.ReplaceAll(text, nil) }
 
 // Keep has Close leave a temporary folder where it is, for somebody to look at.
 func (s *Stack) Keep() { s.kept.Store(true) }
@@ -169,7 +180,7 @@ func (s *Stack) Close() error {
 		return nil
 	}
 	var errs []error
-	if s.opts.Dir != "" && s.keeper != nil {
+	if s.opts.Dir != "" && s.keeper != nil && s.needed() == nil {
 		errs = append(errs, s.quit())
 	}
 	if s.keeper != nil {

@@ -81,7 +81,7 @@ func WaitFor(ctx context.Context, addr string) error {
 	defer cancel()
 	right := func(live []Server) error {
 		if len(live) == 0 {
-			return notYet("no region server is registered")
+			return notYetError("no region server is registered")
 		}
 		return nil
 	}

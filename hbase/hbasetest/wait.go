@@ -12,10 +12,10 @@ import (
 // startTimeout bounds a start, on a machine that is busy with other things.
 const startTimeout = 5 * time.Minute
 
-// notYet says what is missing before a cluster serves.
-type notYet string
+// notYetError says what is missing before a cluster serves.
+type notYetError string
 
-func (n notYet) Error() string { return string(n) }
+func (n notYetError) Error() string { return string(n) }
 
 // check returns nil if the cluster serves: the master takes orders, it has
 // judged its region servers right, and every region is open on one of them.
@@ -23,7 +23,7 @@ func (c cluster) check(ctx context.Context, right func(live []Server) error) err
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if err := c.initialised(ctx); err != nil {
-		return fmt.Errorf("%w (%w)", notYet("no master takes orders"), err)
+		return fmt.Errorf("%w (%w)", notYetError("no master takes orders"), err)
 	}
 	status, err := c.status(ctx)
 	if err != nil {
@@ -34,11 +34,11 @@ func (c cluster) check(ctx context.Context, right func(live []Server) error) err
 		return err
 	}
 	if n := len(status.GetRegionsInTransition()); n > 0 {
-		return notYet(fmt.Sprintf("%d regions are not open", n))
+		return notYetError(fmt.Sprintf("%d regions are not open", n))
 	}
 	list, err := c.regions(ctx)
 	if err != nil {
-		return fmt.Errorf("%w (%w)", notYet(MetaTable+" cannot be read"), err)
+		return fmt.Errorf("%w (%w)", notYetError(MetaTable+" cannot be read"), err)
 	}
 	return allOpen(list, live)
 }
@@ -60,7 +60,7 @@ func allOpen(list []Region, live []Server) error {
 			alive = alive || s == r.Server
 		}
 		if r.State != "CLOSED" && (r.State != "OPEN" || !alive) {
-			return notYet(fmt.Sprintf("a region of %s is %s on %s", r.Table, r.State, r.Server))
+			return notYetError(fmt.Sprintf("a region of %s is %s on %s", r.Table, r.State, r.Server))
 		}
 	}
 	return nil
@@ -69,13 +69,13 @@ func allOpen(list []Region, live []Server) error {
 // wait calls check until it finds that the cluster serves. With each new
 // finding it calls say. alive ends the wait with its error.
 func wait(ctx context.Context, check func(context.Context) error, say func(string), alive func() error) error {
-	var shown notYet
+	var shown notYetError
 	for {
 		err := check(ctx)
 		if err == nil {
 			return nil
 		}
-		if now, ok := errors.AsType[notYet](err); ok && now != shown {
+		if now, ok := errors.AsType[notYetError](err); ok && now != shown {
 			say(string(now))
 			shown = now
 		}

@@ -44,6 +44,7 @@ var Layers = map[string]Layer{
 
 	"hbase/hbasetest":            {},
 	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
+	"hbase/hbasetest/with":       {Imports: []string{"hbase/hbasetest"}},
 
 	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"comet/client", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},

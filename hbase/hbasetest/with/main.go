@@ -25,7 +25,9 @@ func main() {
 	flag.IntVar(&opts.RegionServers, "regionservers", 2, "how many region servers")
 	flag.DurationVar(&opts.SessionTimeout, "session-timeout", 30*time.Second, "how long a silent process counts as alive")
 	flag.Parse()
-	err := run(opts, flag.Args())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, opts, flag.Args())
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		os.Exit(max(exit.ExitCode(), 1))
 	}
@@ -35,12 +37,10 @@ func main() {
 	}
 }
 
-func run(opts hbasetest.Options, args []string) error {
+func run(ctx context.Context, opts hbasetest.Options, args []string) error {
 	if len(args) == 0 {
 		return errors.New("name a command to run")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if os.Getenv(hbasetest.ZooKeeperEnv) != "" {
 		return command(ctx, args)
 	}
