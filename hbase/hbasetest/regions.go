@@ -23,6 +23,9 @@ type Region struct {
 	Start, End []byte // rows from Start up to End, without it; empty: no bound
 	State      string // such as OPEN, OPENING or CLOSED
 	Server     Server
+
+	info *pb.RegionInfo // nil for MetaTable's
+	name string         // as HBase derives it from the above, the encoded name at its end
 }
 
 // holds reports whether a row lies in the region.
@@ -121,6 +124,7 @@ func parseRegion(cells []*pb.Cell) (*Region, error) {
 	name := info.GetTableName()
 	r.Table = strings.TrimPrefix(string(name.GetNamespace())+":"+string(name.GetQualifier()), "default:")
 	r.Start, r.End = info.GetStartKey(), info.GetEndKey()
+	r.info, r.name = &info, string(cells[0].GetRow())
 	return &r, nil
 }
 

@@ -18,6 +18,8 @@ type Steady struct {
 	tb      testing.TB
 	cluster *Cluster
 	cancel  context.CancelFunc
+	going   context.Context // over when nothing new is to be begun
+	stop    context.CancelFunc
 	pushers sync.WaitGroup
 	readers sync.WaitGroup
 	killer  sync.WaitGroup
@@ -35,6 +37,7 @@ func StartSteady(tb testing.TB, c *Cluster, restarts bool, keys ...string) *Stea
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), steadyLimit)
 	s := &Steady{scene: newScene(ctx, c), tb: tb, cluster: c, cancel: cancel, acks: make(map[string][]time.Time)}
+	s.going, s.stop = context.WithCancel(ctx)
 	for i, key := range keys {
 		s.pushers.Go(func() { s.push(ctx, key) })
 		for k, kind := range []ReaderKind{ReadWebsocket, ReadPoll, ReadSSE, ReadV1TCP} {
@@ -62,7 +65,7 @@ func sessions(i int) []Session {
 // push pushes one message after the other, each until it is acknowledged.
 func (s *Steady) push(ctx context.Context, key string) {
 	p := &pusher{scene: s.scene, plan: PusherPlan{Name: "pusher of " + key}, rand: draw(1, key)}
-	for n := 0; s.pushing.Err() == nil; n++ {
+	for n := 0; s.going.Err() == nil; n++ {
 		o := p.insist(ctx, PlannedPush{Token: fmt.Sprintf("%s/%d", key, n), Key: key, Idempotent: true}, Outcome{State: Refused})
 		if o.State != Acked {
 			return
@@ -77,7 +80,7 @@ func (s *Steady) push(ctx context.Context, key string) {
 // restart kills the cluster's process and starts it again until the pushing ends.
 // When it returns the cluster is up.
 func (s *Steady) restart() {
-	for Pause(s.pushing, 5*time.Second) {
+	for Pause(s.going, 5*time.Second) {
 		if err := s.cluster.take().kill(); err != nil {
 			s.fault("killer", "%v", err)
 		}
@@ -132,9 +135,10 @@ func (s *Steady) Stall(since time.Time, keys ...string) time.Duration {
 // Prove ends the load, lets everybody read to the end, and proves the history.
 func (s *Steady) Prove() {
 	s.tb.Helper()
-	s.end()
+	s.stop()
 	s.killer.Wait()
 	s.pushers.Wait()
+	s.end()
 	s.readers.Wait()
 	s.cancel()
 	keys := slices.Sorted(maps.Keys(s.acks))
