@@ -91,7 +91,7 @@ func Files(root string) ([]File, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || d.Name() == ".git" { // a file in a linked work tree
 			return nil
 		}
 		text, err := os.ReadFile(path)
