@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -75,6 +76,9 @@ func fetchJars(ctx context.Context, dir string, want map[string]string, say func
 	return errors.Join(os.RemoveAll(dir), os.Rename(fresh, dir))
 }
 
+// mavenTimeout bounds the download.
+const mavenTimeout = 20 * time.Minute
+
 // runMaven copies the jars into dir.
 func runMaven(ctx context.Context, dir string) error {
 	mvn, err := exec.LookPath("mvn")
@@ -89,6 +93,8 @@ func runMaven(ctx context.Context, dir string) error {
 	if err := os.WriteFile(filepath.Join(work, "pom.xml"), pom, 0o600); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, mavenTimeout)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, mvn, "-B", "-q", "-Djars="+dir, "dependency:copy-dependencies")
 	cmd.Dir = work
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 	"syscall"
 )
 
@@ -17,6 +18,7 @@ import (
 type keeper struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
+	once  sync.Once
 }
 
 // Nothing but the end of its input ends the shell: Ctrl-C in a terminal is for
@@ -50,10 +52,12 @@ func (k *keeper) attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pgid: k.cmd.Process.Pid}
 }
 
-// killAll ends the group, the shell included. The group's number is taken as
-// long as nobody has waited for the shell.
+// killAll ends the group, the shell included. The group's number is nobody
+// else's as long as nobody has waited for the shell, hence only once.
 func (k *keeper) killAll() {
-	_ = syscall.Kill(-k.cmd.Process.Pid, syscall.SIGKILL) // it may be gone
-	_ = k.stdin.Close()
-	_ = k.cmd.Wait() // it was killed
+	k.once.Do(func() {
+		_ = syscall.Kill(-k.cmd.Process.Pid, syscall.SIGKILL) // it may be gone
+		_ = k.stdin.Close()
+		_ = k.cmd.Wait() // it was killed
+	})
 }

@@ -2,7 +2,6 @@ package hbasetest
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"syscall"
@@ -40,12 +39,13 @@ func holdPort(number int) (*port, error) {
 
 func (p *port) bind(number int) error {
 	addr := &syscall.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}}
+	bind := func() error { return os.NewSyscallError("bind", syscall.Bind(p.fd, addr)) }
 	// With the option, a port counts as free that another stack holds; without,
 	// one that was in use a minute ago counts as taken. So a port that is asked
 	// for by number may be used again at once, and any free one is nobody else's.
-	steps := []func() error{func() error { return os.NewSyscallError("bind", syscall.Bind(p.fd, addr)) }, p.reuse, p.name}
+	steps := []func() error{bind, p.reuse, p.name}
 	if number != 0 {
-		steps = []func() error{func() error { return listens(number) }, p.reuse, steps[0], p.name}
+		steps = []func() error{p.reuse, bind, p.name}
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -53,15 +53,6 @@ func (p *port) bind(number int) error {
 		}
 	}
 	return nil
-}
-
-// listens reports an error if somebody listens there.
-func listens(number int) error {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: number})
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }
 
 func (p *port) reuse() error {

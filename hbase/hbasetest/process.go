@@ -84,6 +84,11 @@ func (p *Process) Start() error {
 	if p.running != nil && p.running.alive() {
 		return fmt.Errorf("%s runs already", p.name)
 	}
+	p.stack.gate.RLock()
+	defer p.stack.gate.RUnlock()
+	if p.stack.closed {
+		return fmt.Errorf("%s cannot start: its stack is closed", p.name)
+	}
 	log, err := os.OpenFile(p.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

@@ -29,9 +29,11 @@ type Stack struct {
 	processes []*Process // each needs some of those before it
 	began     time.Time
 
-	lives  sync.WaitGroup // the goroutines that wait for a process
-	kept   atomic.Bool    // the folder stays
-	closed atomic.Bool
+	lives sync.WaitGroup // the goroutines that wait for a process
+	kept  atomic.Bool    // the folder stays
+
+	gate   sync.RWMutex // held for reading while a process starts
+	closed bool         // guarded by gate: no process starts any more
 
 	mu sync.Mutex // guards opts.Progress
 }
@@ -176,7 +178,7 @@ func (s *Stack) Keep() { s.kept.Store(true) }
 // Close ends all processes: in order if the data stays, at once otherwise. Only
 // the first call does anything.
 func (s *Stack) Close() error {
-	if s.closed.Swap(true) {
+	if s.close() {
 		return nil
 	}
 	var errs []error
@@ -197,6 +199,14 @@ func (s *Stack) Close() error {
 		s.unlock()
 	}
 	return errors.Join(errs...)
+}
+
+// close lets no more processes start, and reports whether that was so before.
+func (s *Stack) close() (before bool) {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	before, s.closed = s.closed, true
+	return before
 }
 
 // quit has the region servers write what they hold into files, so that the next

@@ -48,6 +48,10 @@ func (s *stackTest) serves(t *testing.T) {
 			t.Errorf("row %q is with a process that does not run", row)
 		}
 	}
+	t.Setenv(ZooKeeperEnv, s.ZooKeeper())
+	if addr := Shared(t); addr != s.ZooKeeper() {
+		t.Errorf("the stack to share is at %s, want %s", addr, s.ZooKeeper())
+	}
 	if _, err := s.Holder(t.Context(), "none", nil); err == nil || !strings.Contains(err.Error(), `"none"`) {
 		t.Errorf("the holder of a table that is not there: %v", err)
 	}
@@ -129,6 +133,9 @@ func (s *stackTest) closes(t *testing.T) {
 		if p.PID() != 0 {
 			t.Errorf("%s runs", p.Name())
 		}
+	}
+	if err := s.Master().Start(); err == nil {
+		t.Error("a process can start after the end")
 	}
 	if _, err := os.Stat(s.Dir()); !os.IsNotExist(err) {
 		t.Errorf("the folder: %v", err)

@@ -63,6 +63,9 @@ func TestStartCalledOff(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+	if err := s.StartAll(); err == nil {
+		t.Error("processes can start after the end")
+	}
 	for _, p := range s.Processes() {
 		if p.PID() != 0 {
 			t.Errorf("%s runs", p.Name())

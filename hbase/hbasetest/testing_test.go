@@ -51,7 +51,7 @@ func TestMainClosesShared(t *testing.T) {
 		if _, err := os.Stat(s.dir); (err == nil) != stays {
 			t.Errorf("after code %d, the folder: %v", code, err)
 		}
-		if !s.closed.Load() {
+		if !s.close() {
 			t.Errorf("after code %d, the stack runs", code)
 		}
 	}
