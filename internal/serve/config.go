@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"gopush/internal/config"
 	"gopush/message"
 	"gopush/message/embedded"
@@ -24,6 +26,10 @@ type Config struct {
 	// OpenStore opens the store in a folder of the data folder; nil: the
 	// embedded one. The System closes it.
 	OpenStore func(dir string) (message.Store, error)
+	// OpenHBase opens the store in HBase, if the settings choose it. The System
+	// closes it. If it has a method Check(context.Context) error, the roles
+	// start once that returns nil, and its errors are told by readiness.
+	OpenHBase func(config.Store, *slog.Logger, prometheus.Registerer) (message.Store, error)
 }
 
 // prepare fills in the defaults and reports what cannot be.
@@ -60,6 +66,7 @@ const (
 	storeFolder = "store"
 	coordFolder = "coord"
 	tokenFile   = "admin.token"
+	hbaseFile   = "hbase" // there once messages may be in HBase
 )
 
 // empty reports whether the folder is missing or has nothing in it.
