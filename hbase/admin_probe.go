@@ -34,7 +34,7 @@ type Proof struct {
 }
 
 // ProveCompression makes sure that the servers can use a compression. The error
-// is a *push.Error: KindBadRequest when they cannot.
+// is a *push.Error: KindConflict when they cannot.
 func (a *Admin) ProveCompression(ctx context.Context, name string, within time.Duration, tick Tick) (proof Proof, err error) {
 	return a.proveCompression(ctx, name, within, tick, nil)
 }
@@ -58,7 +58,7 @@ func (a *Admin) proveCompression(ctx context.Context, name string, within time.D
 	defer cancel()
 	id, err := a.begin(limit, "CreateTable", createRequest(d, evenSplits(len(cluster.Live))), createResponse())
 	if _, isException := errors.AsType[*Exception](err); isException {
-		return proof, push.E(push.KindBadRequest, "HBase's master cannot use the compression %s, and nothing was created: %s", name, cause(err))
+		return proof, push.E(push.KindConflict, "HBase's master cannot use the compression %s, and nothing was created: %s", name, cause(err))
 	}
 	// Whether or not the answer came: if there is a table, it goes.
 	defer func() { err = errors.Join(err, a.removeProbe(ctx, d, id, err != nil)) }()
@@ -79,17 +79,19 @@ func unproven(ctx context.Context, name string, within time.Duration, err error)
 		return err
 	}
 	if _, late := procedureIn(err); late {
-		return push.E(push.KindBadRequest, "within %s not every region server could open a region with the compression %s: it is not installed or set up on each of them (their logs say more), or HBase is very slow. The probe table was removed and nothing else created; choose another compression, or none", within, name)
+		return push.E(push.KindConflict, "within %s not every region server could open a region with the compression %s: it is not installed or set up on each of them (their logs say more), or HBase is very slow. The probe table was removed and nothing else created; choose another compression, or none", within, name)
 	}
-	return push.E(push.KindBadRequest, "HBase cannot use the compression %s, and nothing was created: %s", name, cause(err))
+	return push.E(push.KindConflict, "HBase cannot use the compression %s, and nothing was created: %s", name, cause(err))
 }
 
-// cause is the exception alone.
+// cause is the exception alone, without HBase's advice to switch checks off.
 func cause(err error) string {
+	text := err.Error()
 	if e, ok := errors.AsType[*Exception](err); ok {
-		return e.Error()
+		text = e.Error()
 	}
-	return err.Error()
+	text, _, _ = strings.Cut(text, " Set hbase.table.sanity.checks")
+	return text
 }
 
 // evenSplits cut the space of row keys into n regions.

@@ -55,7 +55,7 @@ func (a *Admin) LockSchema(ctx context.Context, table TableName, waiting func(ho
 func (a *Admin) lockSchema(ctx context.Context, table TableName, lease leaseOf, waiting func(holder string)) (context.Context, *schemaLock, error) {
 	l := &schemaLock{admin: a, table: table, lease: lease, value: []byte(holderName() + lockSeparator + rand.Text())}
 	for {
-		taken, err := l.put(ctx, nil, lease.life)
+		taken, err := l.put(ctx, nil, l.value, lease.life)
 		if err != nil {
 			return nil, nil, ofTable(table, err)
 		}
@@ -85,11 +85,12 @@ func holderName() string {
 	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
 }
 
-// put writes the lock's cell if it holds what is expected; nil: nothing.
-func (l *schemaLock) put(ctx context.Context, expected []byte, life time.Duration) (bool, error) {
+// put writes the lock's cell if it holds what is expected. Nothing at all and an
+// empty value are the same to HBase, and mean that nobody holds the lock.
+func (l *schemaLock) put(ctx context.Context, expected, value []byte, life time.Duration) (bool, error) {
 	ctx, cancel := l.admin.bounded(ctx)
 	defer cancel()
-	put, err := newReserved(ctx, l.table, rowLock, qualifierSchema, l.value, life)
+	put, err := newReserved(ctx, l.table, rowLock, qualifierSchema, value, life)
 	if err != nil {
 		return false, err
 	}
@@ -162,16 +163,16 @@ func (l *schemaLock) keep(ctx context.Context) {
 func (l *schemaLock) renew(ctx context.Context, until time.Time) (bool, error) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	return l.put(ctx, l.value, l.lease.life)
+	return l.put(ctx, l.value, l.value, l.lease.life)
 }
 
 // release gives the lock back. It may be called again.
 func (l *schemaLock) release(ctx context.Context) error {
 	l.cancel(nil)
 	l.keeper.Wait()
-	// There is no conditional delete in the client, so what is still ours is
-	// written once more, to live for a moment.
-	if _, err := l.put(context.WithoutCancel(ctx), l.value, time.Millisecond); err != nil {
+	// The client knows no conditional delete. An empty value that stays is as
+	// good; one that ended would show what it was written over, if that lives.
+	if _, err := l.put(context.WithoutCancel(ctx), l.value, nil, 0); err != nil {
 		return ofTable(l.table, err)
 	}
 	return nil

@@ -52,7 +52,7 @@ func newMigrator(h HBase, target hbase.Target, options Options, steps []Step, re
 	if err := checkSteps(steps); err != nil {
 		return nil, err
 	}
-	if err := options.validate(); err != nil {
+	if err := options.Validate(); err != nil {
 		return nil, push.E(push.KindBadRequest, "%s", err)
 	}
 	if report == nil {

@@ -59,9 +59,9 @@ var (
 	encodings    = []string{"NONE", "PREFIX", "DIFF", "FAST_DIFF", "ROW_INDEX_V1"}
 )
 
-// validate makes names upper case, fills in what is not about the table, and
+// Validate makes names upper case, fills in what is not about the table, and
 // reports every option that cannot be.
-func (o *Options) validate() error {
+func (o *Options) Validate() error {
 	o.Compression, o.Encoding = strings.ToUpper(o.Compression), strings.ToUpper(o.Encoding)
 	if o.ProveWithin == 0 {
 		o.ProveWithin = 30 * time.Second

@@ -49,11 +49,13 @@ var Layers = map[string]Layer{
 	// web speaks client protocol v1 too, hence the bytes of it.
 	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
 
-	"hbase": {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
+	"hbase":           {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
+	"migrations":      {Imports: plus(vocabulary, "hbase")},
+	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
 	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
-	"cmd/gopush":     {Imports: []string{"comet/client", "internal/config", "internal/daemon", "internal/push", "internal/serve"}},
+	"cmd/gopush":     {Imports: []string{"comet/client", "hbase", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},

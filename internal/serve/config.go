@@ -69,6 +69,13 @@ const (
 	hbaseFile   = "hbase" // there once messages may be in HBase
 )
 
+// StoreFormat reads in which format the store of a data folder was written, and
+// which one this program reads; found is "" when there is none. Nobody may use
+// the folder.
+func StoreFormat(dir string) (found, wanted string, err error) {
+	return embedded.Format(filepath.Join(dir, storeFolder))
+}
+
 // empty reports whether the folder is missing or has nothing in it.
 func empty(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)

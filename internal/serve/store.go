@@ -56,7 +56,7 @@ type checked interface {
 
 // Times of checks. Two small reads every few seconds cost HBase nothing.
 const (
-	checkEvery = 5 * time.Second
+	checkEvery = 2 * time.Second
 	checkAgain = time.Second // after one that failed
 	checkLimit = 15 * time.Second
 )

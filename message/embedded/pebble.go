@@ -15,7 +15,12 @@ const memTable = 16 << 20
 
 // openPebble opens the folder. A panic over a damaged file is an error like any
 // other.
-func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err error) {
+func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (*pebble.DB, error) {
+	return openWith(cfg, fs, log, func(*pebble.Options) {})
+}
+
+// openWith lets the caller change how.
+func openWith(cfg Config, fs vfs.FS, log *slog.Logger, change func(*pebble.Options)) (db *pebble.DB, err error) {
 	cache := pebble.NewCache(cfg.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
@@ -30,6 +35,7 @@ func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err err
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	change(opts)
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("pebble: %v", r)
