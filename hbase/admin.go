@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/tsuna/gohbase"
 	"github.com/tsuna/gohbase/hrpc"
 	"google.golang.org/protobuf/proto"
 )
@@ -45,16 +44,8 @@ type rpcSender interface {
 	SendRPC(call hrpc.Call) (proto.Message, error)
 }
 
-// rows is what is needed of gohbase's client for reserved rows of a table.
-type rows interface {
-	Get(g *hrpc.Get) (*hrpc.Result, error)
-	Put(p *hrpc.Mutate) (*hrpc.Result, error)
-	CheckAndPut(p *hrpc.Mutate, family, qualifier string, expected []byte) (bool, error)
-	Scan(s *hrpc.Scan) hrpc.Scanner
-}
-
 // Admin asks HBase's master, and reads and writes the reserved rows of a table.
-// It is made for a command that does something and ends; nodes use CheckSchema.
+// It is made for a command that does something and ends.
 // Its methods may be called concurrently.
 type Admin struct {
 	cfg    AdminConfig // immutable
@@ -69,15 +60,15 @@ func NewAdmin(cfg AdminConfig) (*Admin, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	client, err := newRouters(cfg)
+	if err != nil {
+		return nil, err
+	}
 	m, h := newMaster(cfg, masterService), newMaster(cfg, hbckService)
-	client := gohbase.NewClient(quorum(cfg.ZooKeeper),
-		gohbase.ZookeeperRoot(cfg.Root), gohbase.ZookeeperTimeout(zookeeperSession),
-		gohbase.RegionReadTimeout(cfg.RequestTimeout), gohbase.RegionLookupTimeout(cfg.RequestTimeout),
-		gohbase.FlushInterval(0), gohbase.EffectiveUser(effectiveUser))
 	return &Admin{cfg: cfg, master: m, hbck: h, rows: client, close: func() {
 		m.close()
 		h.close()
-		client.Close()
+		client.close()
 	}}, nil
 }
 

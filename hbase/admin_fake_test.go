@@ -3,16 +3,14 @@ package hbase
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tsuna/gohbase/hrpc"
 	"github.com/tsuna/gohbase/pb"
-	"github.com/tsuna/gohbase/region"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -71,10 +69,10 @@ func fakeAdmin(m, h *fakeMaster, r rows) *Admin {
 // and when the newest has ended, the one before it is seen again.
 type fakeRows struct {
 	mu    sync.Mutex
-	cells map[string][]version // by table, row and qualifier; guarded by mu
+	cells map[string][]version // by table and row; guarded by mu
 	fails error                // what every call returns, if it is set; guarded by mu
-	// lost makes a CheckAndPut take effect and say that it did not, as the client
-	// does when it repeats one whose answer got lost; guarded by mu.
+	// lost makes a swap take effect and say that it did not, as one does that is
+	// repeated because its answer got lost; guarded by mu.
 	lost bool
 }
 
@@ -86,13 +84,9 @@ type version struct {
 
 func newFakeRows() *fakeRows { return &fakeRows{cells: make(map[string][]version)} }
 
-func (f *fakeRows) at(table, row, qualifier string) string {
-	return table + "\n" + row + "\n" + qualifier
-}
-
 // read is what HBase shows; f.mu is held.
-func (f *fakeRows) read(at string) *version {
-	all := f.cells[at]
+func (f *fakeRows) read(table, row string) *version {
+	all := f.cells[table+"\n"+row]
 	for i := len(all) - 1; i >= 0; i-- {
 		if v := all[i]; v.expires.IsZero() || time.Now().Before(v.expires) {
 			return &all[i]
@@ -101,94 +95,79 @@ func (f *fakeRows) read(at string) *version {
 	return nil
 }
 
-func (f *fakeRows) Get(g *hrpc.Get) (*hrpc.Result, error) {
-	g.SetRegion(region.NewInfo(0, nil, nil, nil, nil, nil))
-	request, ok := g.ToProto().(*pb.GetRequest)
-	if !ok {
-		return nil, errors.New("not a get")
+// write adds a version; f.mu is held.
+func (f *fakeRows) write(table, row string, value []byte, life time.Duration) {
+	v := version{value: value, put: time.Now()}
+	if life > 0 {
+		v.expires = v.put.Add(life)
 	}
-	column := request.GetGet().GetColumn()[0]
+	at := table + "\n" + row
+	f.cells[at] = append(f.cells[at], v)
+}
+
+func (f *fakeRows) cell(_ context.Context, table, row, _, _ string) (*schemaCell, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.fails != nil {
+	v := f.read(table, row)
+	if f.fails != nil || v == nil {
 		return nil, f.fails
 	}
-	v := f.read(f.at(string(g.Table()), string(g.Key()), string(column.GetQualifier()[0])))
-	if v == nil {
-		return &hrpc.Result{}, nil
-	}
-	stamp := uint64(v.put.UnixMilli())
-	return &hrpc.Result{Cells: []*hrpc.Cell{{Row: g.Key(), Value: v.value, Timestamp: &stamp}}}, nil
+	return &schemaCell{v.value, v.put}, nil
 }
 
-// parsePut takes the only cell out of a put.
-func (f *fakeRows) parsePut(p *hrpc.Mutate) (at string, v version) {
-	p.SetRegion(region.NewInfo(0, nil, nil, nil, nil, nil))
-	request, _ := p.ToProto().(*pb.MutateRequest)
-	column := request.GetMutation().GetColumnValue()[0].GetQualifierValue()[0]
-	v = version{value: column.GetValue(), put: time.Now()}
-	for _, a := range request.GetMutation().GetAttribute() {
-		if a.GetName() == "_ttl" {
-			var ms uint64
-			for _, b := range a.GetValue() {
-				ms = ms<<8 | uint64(b)
-			}
-			v.expires = v.put.Add(time.Duration(ms) * time.Millisecond)
-		}
-	}
-	return f.at(string(p.Table()), string(p.Key()), string(column.GetQualifier())), v
-}
-
-func (f *fakeRows) Put(p *hrpc.Mutate) (*hrpc.Result, error) {
-	at, v := f.parsePut(p)
+func (f *fakeRows) put(_ context.Context, table, row string, value []byte, life time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fails == nil {
-		f.cells[at] = append(f.cells[at], v)
+		f.write(table, row, value, life)
 	}
-	return &hrpc.Result{}, f.fails
+	return f.fails
 }
 
-func (f *fakeRows) CheckAndPut(p *hrpc.Mutate, _, _ string, expected []byte) (bool, error) {
-	at, v := f.parsePut(p)
+func (f *fakeRows) swap(_ context.Context, table, row string, expected, value []byte, life time.Duration) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fails != nil {
 		return false, f.fails
 	}
 	var is []byte
-	if now := f.read(at); now != nil {
+	if now := f.read(table, row); now != nil {
 		is = now.value
 	}
-	if !bytes.Equal(is, expected) { // none and empty are the same
+	if !bytes.Equal(is, expected) {
 		return false, nil
 	}
-	f.cells[at] = append(f.cells[at], v)
+	f.write(table, row, value, life)
 	said := !f.lost
 	f.lost = false
 	return said, nil
 }
 
-func (f *fakeRows) Scan(s *hrpc.Scan) hrpc.Scanner {
+func (f *fakeRows) scan(_ context.Context, table string, from, to []byte, _ map[string][]string, each func(*hrpc.Result) bool) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	scanner := &fakeScanner{}
+	var found []string
 	for at := range f.cells {
-		parts := strings.Split(at, "\n")
-		row := parts[1]
-		inside := row >= string(s.StartRow()) && (len(s.StopRow()) == 0 || row < string(s.StopRow()))
-		if parts[0] == string(s.Table()) && inside {
-			scanner.rows = append(scanner.rows, &hrpc.Result{Cells: []*hrpc.Cell{{Row: []byte(row)}}})
+		name, row, _ := strings.Cut(at, "\n")
+		if name == table && row >= string(from) && (len(to) == 0 || row < string(to)) {
+			found = append(found, row)
 		}
 	}
-	return scanner
+	err := f.fails
+	f.mu.Unlock()
+	slices.Sort(found)
+	for _, row := range found {
+		if !each(&hrpc.Result{Cells: []*hrpc.Cell{{Row: []byte(row)}}}) {
+			break
+		}
+	}
+	return err
 }
 
-func (f *fakeRows) set(table, row, qualifier string, value []byte) {
+// set is put, from outside.
+func (f *fakeRows) set(table, row string, value []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at := f.at(table, row, qualifier)
-	f.cells[at] = append(f.cells[at], version{value: value, put: time.Now()})
+	f.write(table, row, value, 0)
 }
 
 func (f *fakeRows) fail(err error) {
@@ -197,21 +176,8 @@ func (f *fakeRows) fail(err error) {
 	f.fails = err
 }
 
-type fakeScanner struct{ rows []*hrpc.Result }
-
-func (s *fakeScanner) Next() (*hrpc.Result, error) {
-	if len(s.rows) == 0 {
-		return nil, io.EOF
-	}
-	row := s.rows[0]
-	s.rows = s.rows[1:]
-	return row, nil
-}
-
-func (*fakeScanner) Close() error { return nil }
-
-// fakeConn is a connection to a master.
-type fakeConn struct {
+// fakeLink is a connection to a master.
+type fakeLink struct {
 	addr   string
 	dial   error
 	answer func(call hrpc.Call) // puts the result, or does not
@@ -220,18 +186,18 @@ type fakeConn struct {
 	closed bool
 }
 
-func (c *fakeConn) Dial(context.Context) error { return c.dial }
-func (c *fakeConn) Addr() string               { return c.addr }
-func (c *fakeConn) String() string             { return c.addr }
-func (c *fakeConn) QueueRPC(call hrpc.Call)    { c.answer(call) }
+func (c *fakeLink) Dial(context.Context) error { return c.dial }
+func (c *fakeLink) Addr() string               { return c.addr }
+func (c *fakeLink) String() string             { return c.addr }
+func (c *fakeLink) QueueRPC(call hrpc.Call)    { c.answer(call) }
 
-func (c *fakeConn) Close() {
+func (c *fakeLink) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
 }
 
-func (c *fakeConn) isClosed() bool {
+func (c *fakeLink) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed

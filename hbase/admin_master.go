@@ -20,11 +20,6 @@ const (
 	masterService = region.MasterClient
 	hbckService   = region.ClientType("HbckService")
 
-	// effectiveUser is who HBase is told that asks.
-	effectiveUser = "gopush"
-	// zookeeperSession is short: a session lives for one look-up.
-	zookeeperSession = 6 * time.Second
-
 	firstPause = 50 * time.Millisecond
 	longPause  = 2 * time.Second
 )
@@ -48,7 +43,7 @@ func newMaster(cfg AdminConfig, service region.ClientType) *master {
 	m := &master{cfg: cfg, service: service}
 	m.locate = m.lookUp
 	m.dial = func(addr string) hrpc.RegionClient {
-		return region.NewClient(addr, service, 1, 0, effectiveUser, cfg.RequestTimeout, nil)
+		return region.NewClient(addr, service, 1, 0, userOfCalls, cfg.RequestTimeout, nil)
 	}
 	return m
 }
@@ -167,7 +162,7 @@ func (m *master) lookUp(ctx context.Context) (string, error) {
 	}
 	result := make(chan found, 1)
 	go func() { // it ends with the look-up; nobody needs to wait for what it finds late
-		addr, err := zk.NewClient(quorum(m.cfg.ZooKeeper), zookeeperSession).LocateResource(zk.Master.Prepend(m.cfg.Root))
+		addr, err := zk.NewClient(quorum(m.cfg.ZooKeeper), keeperSession).LocateResource(zk.Master.Prepend(m.cfg.Root))
 		result <- found{addr, err}
 	}()
 	select {

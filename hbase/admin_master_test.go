@@ -17,7 +17,7 @@ import (
 )
 
 // masters is a master whose connections are given one after the other.
-func masters(conns ...*fakeConn) *master {
+func masters(conns ...*fakeLink) *master {
 	m := newMaster(AdminConfig{ZooKeeper: []string{"zk:1"}, RequestTimeout: 10 * time.Second}, masterService)
 	next := 0
 	m.locate = func(context.Context) (string, error) { return "master:1", nil }
@@ -36,7 +36,7 @@ func answers(err error) func(hrpc.Call) {
 	}
 }
 
-func silence10() func(hrpc.Call) { return func(hrpc.Call) {} }
+func saysNothing() func(hrpc.Call) { return func(hrpc.Call) {} }
 
 // send makes one call that may take 10 s.
 func send(t *testing.T, m *master) error {
@@ -50,7 +50,7 @@ func send(t *testing.T, m *master) error {
 // TestMasterComesBack: a broken connection, a master that does not listen, one
 // that has just started, and one that is only a standby are all tried again.
 func TestMasterComesBack(t *testing.T) {
-	for name, first := range map[string]*fakeConn{
+	for name, first := range map[string]*fakeLink{
 		"breaks":       {answer: answers(region.ServerError{})},
 		"does not":     {dial: errors.New("refused")},
 		"starts":       {answer: answers(java("org.apache.hadoop.hbase.PleaseHoldException", "Master is initializing"))},
@@ -58,7 +58,7 @@ func TestMasterComesBack(t *testing.T) {
 		"a standby is": {answer: answers(java("org.apache.hadoop.hbase.MasterNotRunningException", ""))},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			good := &fakeConn{answer: answers(nil)}
+			good := &fakeLink{answer: answers(nil)}
 			tries := 0
 			first.answer = once(first.answer, good.answer, &tries)
 			m := masters(first, good)
@@ -90,7 +90,7 @@ func once(first, then func(hrpc.Call), tries *int) func(hrpc.Call) {
 
 // TestMasterRefuses: an exception is an answer, and is not asked for again.
 func TestMasterRefuses(t *testing.T) {
-	conn := &fakeConn{answer: answers(java(classTableNotFound, "x"))}
+	conn := &fakeLink{answer: answers(java(classTableNotFound, "x"))}
 	a := fakeAdmin(nil, nil, nil)
 	a.master = masters(conn)
 	if d, err := a.Describe(t.Context(), TableName{"n", "x"}); d != nil || err != nil {
@@ -105,7 +105,7 @@ func TestMasterRefuses(t *testing.T) {
 // its time, and no more; the next call has a new connection.
 func TestMasterHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hung, good := &fakeConn{answer: silence10()}, &fakeConn{answer: answers(nil)}
+		hung, good := &fakeLink{answer: saysNothing()}, &fakeLink{answer: answers(nil)}
 		m := masters(hung, good)
 		start := time.Now()
 		err := send(t, m)
@@ -121,7 +121,7 @@ func TestMasterHangs(t *testing.T) {
 // TestNoMaster: the last reason is told when the time is over.
 func TestNoMaster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := masters(&fakeConn{})
+		m := masters(&fakeLink{})
 		m.locate = func(context.Context) (string, error) { return "", transient{errors.New("nobody is master")} }
 		if err := send(t, m); !push.Is(err, push.KindStoreUnavailable) || !strings.Contains(err.Error(), "nobody is master") {
 			t.Error(err)

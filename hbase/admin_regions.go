@@ -2,8 +2,6 @@ package hbase
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"github.com/tsuna/gohbase/hrpc"
 	"github.com/tsuna/gohbase/region"
@@ -23,24 +21,14 @@ func (a *Admin) eachRegion(ctx context.Context, table TableName, each func(name 
 	defer cancel()
 	// A region's row is TABLE,STARTKEY,NUMBER; meta is in the order of these three
 	// parts, and a space makes the name that follows the table's.
-	scan, err := hrpc.NewScanRangeStr(ctx, "hbase:meta", table.String()+",,", table.String()+" ,,",
-		hrpc.Families(map[string][]string{"info": {"regioninfo", "server"}}))
-	if err != nil {
-		return err
-	}
-	scanner := a.rows.Scan(scan)
-	for {
-		row, err := scanner.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return ofTable(table, err)
-		}
-		_, addr, err := region.ParseRegionInfo(row)
-		if err != nil {
-			addr = "" // it has no server
-		}
-		each(row.Cells[0].Row, addr)
-	}
+	err := a.rows.scan(ctx, "hbase:meta", []byte(table.String()+",,"), []byte(table.String()+" ,,"),
+		map[string][]string{"info": {"regioninfo", "server"}}, func(row *hrpc.Result) bool {
+			_, addr, err := region.ParseRegionInfo(row)
+			if err != nil {
+				addr = "" // it has no server
+			}
+			each(row.Cells[0].Row, addr)
+			return true
+		})
+	return ofTable(table, err)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tsuna/gohbase"
-	"github.com/tsuna/gohbase/hrpc"
 
 	"gopush/internal/push"
 )
@@ -15,18 +14,26 @@ import (
 // checkTime bounds a check whose context has no earlier end.
 const checkTime = 10 * time.Second
 
-// getter is gohbase's client, or what stands before it.
-type getter interface {
-	Get(g *hrpc.Get) (*hrpc.Result, error)
-}
-
 // CheckSchema reports whether this program can use the target's table. It costs
-// two reads of one small row each, through the ordinary client, and never
-// changes anything; so it can be asked every few seconds.
+// two reads of one small row each, and never changes anything; so it can be
+// asked every few seconds.
 //
 // A *SchemaError says what is wrong with the table and what to run. Any other
 // error means that HBase could not be asked.
-func CheckSchema(ctx context.Context, client getter, target Target) error {
+func (s *Store) CheckSchema(ctx context.Context, target Target) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return checkSchema(ctx, s.router, target)
+}
+
+// CheckSchema is that of a Store, for a program that has none.
+func (a *Admin) CheckSchema(ctx context.Context, target Target) error {
+	return checkSchema(ctx, a.rows, target)
+}
+
+func checkSchema(ctx context.Context, client reader, target Target) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	// The state first: a row of a disabled table is not refused, the client
@@ -94,42 +101,34 @@ func unanswered(err error) error {
 const classNoSuchFamily = "org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException"
 
 // stateInMeta reads a table's state where HBase keeps it.
-func stateInMeta(ctx context.Context, client getter, table TableName) (TableState, error) {
-	get, err := hrpc.NewGetStr(ctx, "hbase:meta", table.String(), hrpc.Families(map[string][]string{"table": {"state"}}))
+func stateInMeta(ctx context.Context, client reader, table TableName) (TableState, error) {
+	c, err := client.cell(ctx, "hbase:meta", table.String(), "table", "state")
 	if err != nil {
 		return 0, err
 	}
-	result, err := client.Get(get)
-	if err != nil {
-		return 0, err
-	}
-	if len(result.Cells) == 0 {
+	if c == nil {
 		return TableMissing, nil
 	}
-	return stateOf(result.Cells[0].Value), nil
+	return stateOf(c.value), nil
 }
 
 // readMark reads the cell; the zero Mark means that there is none.
-func readMark(ctx context.Context, client getter, table TableName) (Mark, error) {
-	value, err := readReserved(ctx, client, table, rowSchema, qualifierSchema)
+func readMark(ctx context.Context, client reader, table TableName) (Mark, error) {
+	value, err := readReserved(ctx, client, table, rowSchema)
 	if err != nil {
 		return Mark{}, err
 	}
 	return decodeMark(value)
 }
 
-// readReserved reads a cell of a reserved row; nil when there is none.
-func readReserved(ctx context.Context, client getter, table TableName, row, qualifier string) ([]byte, error) {
-	get, err := hrpc.NewGetStr(ctx, table.String(), row, hrpc.Families(map[string][]string{SchemaFamily: {qualifier}}))
-	if err != nil {
-		return nil, err
-	}
-	result, err := client.Get(get)
+// readReserved reads the cell of a reserved row; nil when there is none.
+func readReserved(ctx context.Context, client reader, table TableName, row string) ([]byte, error) {
+	c, err := client.cell(ctx, table.String(), row, SchemaFamily, qualifierSchema)
 	if err != nil {
 		return nil, remote(err)
 	}
-	if len(result.Cells) == 0 {
+	if c == nil {
 		return nil, nil
 	}
-	return result.Cells[0].Value, nil
+	return c.value, nil
 }

@@ -90,11 +90,7 @@ func holderName() string {
 func (l *schemaLock) put(ctx context.Context, expected, value []byte, life time.Duration) (bool, error) {
 	ctx, cancel := l.admin.bounded(ctx)
 	defer cancel()
-	put, err := newReserved(ctx, l.table, rowLock, qualifierSchema, value, life)
-	if err != nil {
-		return false, err
-	}
-	return l.admin.rows.CheckAndPut(put, SchemaFamily, qualifierSchema, expected)
+	return l.admin.rows.swap(ctx, l.table.String(), rowLock, expected, value, life)
 }
 
 // wait is one round of waiting for another holder. It may find that the lock is
@@ -127,7 +123,7 @@ func (a *Admin) LockHolder(ctx context.Context, table TableName) (string, error)
 func (a *Admin) lockValue(ctx context.Context, table TableName) ([]byte, error) {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	value, err := readReserved(ctx, a.rows, table, rowLock, qualifierSchema)
+	value, err := readReserved(ctx, a.rows, table, rowLock)
 	return value, ofTable(table, err)
 }
 
@@ -172,7 +168,7 @@ func (l *schemaLock) release(ctx context.Context) error {
 	l.keeper.Wait()
 	// The client knows no conditional delete. An empty value that stays is as
 	// good; one that ended would show what it was written over, if that lives.
-	if _, err := l.put(context.WithoutCancel(ctx), l.value, nil, 0); err != nil {
+	if _, err := l.put(context.WithoutCancel(ctx), l.value, []byte{}, 0); err != nil {
 		return ofTable(l.table, err)
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/tsuna/gohbase/hrpc"
@@ -22,25 +21,7 @@ func (a *Admin) ReadMark(ctx context.Context, table TableName) (Mark, error) {
 func (a *Admin) WriteMark(ctx context.Context, table TableName, m Mark) error {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	return ofTable(table, a.putReserved(ctx, table, rowSchema, qualifierSchema, m.encode(), 0))
-}
-
-// putReserved writes a cell of a reserved row; life 0 is for good.
-func (a *Admin) putReserved(ctx context.Context, table TableName, row, qualifier string, value []byte, life time.Duration) error {
-	put, err := newReserved(ctx, table, row, qualifier, value, life)
-	if err != nil {
-		return err
-	}
-	_, err = a.rows.Put(put)
-	return err
-}
-
-func newReserved(ctx context.Context, table TableName, row, qualifier string, value []byte, life time.Duration) (*hrpc.Mutate, error) {
-	options := []func(hrpc.Call) error{hrpc.Durability(hrpc.FsyncWal)}
-	if life > 0 {
-		options = append(options, hrpc.TTL(life))
-	}
-	return hrpc.NewPutStr(ctx, table.String(), row, map[string]map[string][]byte{SchemaFamily: {qualifier: value}}, options...)
+	return ofTable(table, a.rows.put(ctx, table.String(), rowSchema, m.encode(), 0))
 }
 
 func ofTable(table TableName, err error) error {
@@ -67,19 +48,12 @@ func (a *Admin) Empty(ctx context.Context, table TableName) (bool, error) {
 func (a *Admin) emptyRange(ctx context.Context, table TableName, from, to string) (bool, error) {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	scan, err := hrpc.NewScanRangeStr(ctx, table.String(), from, to, hrpc.NumberOfRows(1))
-	if err != nil {
-		return false, err
-	}
-	scanner := a.rows.Scan(scan)
-	_, err = scanner.Next()
-	if errors.Is(err, io.EOF) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, scanner.Close()
+	empty := true
+	err := a.rows.scan(ctx, table.String(), []byte(from), []byte(to), map[string][]string{SchemaFamily: nil}, func(*hrpc.Result) bool {
+		empty = false
+		return false
+	})
+	return empty, err
 }
 
 // Probe is what a write that was read back showed.
@@ -111,26 +85,22 @@ func (a *Admin) ProbeWrite(ctx context.Context, table TableName) (Probe, error) 
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
 	// The client's first call also finds the region and connects.
-	if _, err := readReserved(ctx, a.rows, table, rowProbe, qualifierSchema); err != nil {
+	if _, err := readReserved(ctx, a.rows, table, rowProbe); err != nil {
 		return Probe{}, ofTable(table, err)
 	}
 	p := Probe{Sent: time.Now()}
-	if err := a.putReserved(ctx, table, rowProbe, qualifierSchema, []byte("probe"), probeLife); err != nil {
+	if err := a.rows.put(ctx, table.String(), rowProbe, []byte("probe"), probeLife); err != nil {
 		return Probe{}, ofTable(table, err)
 	}
 	p.Back = time.Now()
 	p.Took = p.Back.Sub(p.Sent)
-	get, err := hrpc.NewGetStr(ctx, table.String(), rowProbe, hrpc.Families(map[string][]string{SchemaFamily: {qualifierSchema}}))
-	if err != nil {
-		return Probe{}, err
-	}
-	result, err := a.rows.Get(get)
+	c, err := a.rows.cell(ctx, table.String(), rowProbe, SchemaFamily, qualifierSchema)
 	if err != nil {
 		return Probe{}, ofTable(table, err)
 	}
-	if len(result.Cells) == 0 {
+	if c == nil {
 		return Probe{}, fmt.Errorf("hbase: table %s: what was just written cannot be read back; is the clock of a region server wrong?", table)
 	}
-	p.Server = time.UnixMilli(int64(*result.Cells[0].Timestamp))
+	p.Server = c.stamp
 	return p, nil
 }
