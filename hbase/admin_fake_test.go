@@ -3,6 +3,7 @@ package hbase
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,6 +130,9 @@ func (f *fakeRows) swap(_ context.Context, table, row string, expected, value []
 	defer f.mu.Unlock()
 	if f.fails != nil {
 		return false, f.fails
+	}
+	if value == nil {
+		return false, errors.New("HBase wants a value, if only an empty one")
 	}
 	var is []byte
 	if now := f.read(table, row); now != nil {

@@ -49,8 +49,9 @@ var Layers = map[string]Layer{
 	// web speaks client protocol v1 too, hence the bytes of it.
 	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
 
-	"hbase":           {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
-	"migrations":      {Imports: plus(vocabulary, "hbase")},
+	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
+	"migrations": {Imports: plus(vocabulary, "hbase")},
+
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},

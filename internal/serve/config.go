@@ -26,8 +26,8 @@ type Config struct {
 	// OpenStore opens the store in a folder of the data folder; nil: the
 	// embedded one. The System closes it.
 	OpenStore func(dir string) (message.Store, error)
-	// OpenHBase opens the store in HBase, if the settings choose it. The System
-	// closes it. If it has a method Check(context.Context) error, the roles
+	// OpenHBase opens the store in HBase, if the settings choose it; nil: the
+	// one of package hbase. The System closes it. If it has a method Check(context.Context) error, the roles
 	// start once that returns nil, and its errors are told by readiness.
 	OpenHBase func(config.Store, *slog.Logger, prometheus.Registerer) (message.Store, error)
 }
@@ -55,6 +55,11 @@ func (c *Config) prepare(log *slog.Logger) error {
 	if c.OpenStore == nil {
 		c.OpenStore = func(dir string) (message.Store, error) {
 			return embedded.Open(embedded.Config{Dir: dir}, log.With(slog.String("part", "store")), c.Now)
+		}
+	}
+	if c.OpenHBase == nil {
+		c.OpenHBase = func(s config.Store, log *slog.Logger, reg prometheus.Registerer) (message.Store, error) {
+			return openHBase(s, log, c.Now, reg)
 		}
 	}
 	return nil

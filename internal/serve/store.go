@@ -23,9 +23,6 @@ func (s *System) storeOf() (message.Store, error) {
 	if c.Settings.Store.Kind != hbaseKind {
 		return c.OpenStore(c.path(storeFolder))
 	}
-	if c.OpenHBase == nil {
-		return nil, errors.New("this program was built without the store for HBase")
-	}
 	store, err := c.OpenHBase(c.Settings.Store, s.part("store"), s.metrics)
 	if err != nil {
 		return nil, err
