@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Exception is what HBase refused a request with.
-type Exception struct {
+// JavaError is what HBase refused a request with.
+type JavaError struct {
 	Class   string // of Java, with its package
 	Message string // the first line of it
 }
 
-func (e *Exception) Error() string {
+func (e *JavaError) Error() string {
 	name := e.Class[strings.LastIndexByte(e.Class, '.')+1:]
 	if e.Message == "" {
 		return name
@@ -31,7 +31,7 @@ const (
 
 // refused reports whether err is that exception of HBase.
 func refused(err error, class string) bool {
-	e, ok := errors.AsType[*Exception](err)
+	e, ok := errors.AsType[*JavaError](err)
 	return ok && e.Class == class
 }
 
@@ -50,8 +50,8 @@ func remote(err error) error {
 }
 
 // exception keeps the first line of a stack trace, without the class.
-func exception(class, stack string) *Exception {
+func exception(class, stack string) *JavaError {
 	line, _, _ := strings.Cut(stack, "\n")
 	line = strings.TrimPrefix(strings.TrimPrefix(line, class), ":")
-	return &Exception{Class: class, Message: strings.TrimSpace(line)}
+	return &JavaError{Class: class, Message: strings.TrimSpace(line)}
 }

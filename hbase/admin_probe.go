@@ -57,7 +57,7 @@ func (a *Admin) proveCompression(ctx context.Context, name string, within time.D
 	limit, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	id, err := a.begin(limit, "CreateTable", createRequest(d, evenSplits(len(cluster.Live))), createResponse())
-	if _, isException := errors.AsType[*Exception](err); isException {
+	if _, isException := errors.AsType[*JavaError](err); isException {
 		return proof, push.E(push.KindConflict, "HBase's master cannot use the compression %s, and nothing was created: %s", name, cause(err))
 	}
 	// Whether or not the answer came: if there is a table, it goes.
@@ -87,7 +87,7 @@ func unproven(ctx context.Context, name string, within time.Duration, err error)
 // cause is the exception alone, without HBase's advice to switch checks off.
 func cause(err error) string {
 	text := err.Error()
-	if e, ok := errors.AsType[*Exception](err); ok {
+	if e, ok := errors.AsType[*JavaError](err); ok {
 		text = e.Error()
 	}
 	text, _, _ = strings.Cut(text, " Set hbase.table.sanity.checks")

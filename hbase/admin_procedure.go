@@ -56,7 +56,7 @@ func (a *Admin) ended(ctx context.Context, name string, id uint64) (bool, error)
 	msg, err := a.ask(ctx, "getProcedureResult", &pb.GetProcedureResultRequest{ProcId: &id}, &pb.GetProcedureResultResponse{})
 	if err != nil {
 		if ctx.Err() != nil {
-			return false, nil // wait says it better
+			return false, nil //nolint:nilerr // wait says it better
 		}
 		return false, err
 	}

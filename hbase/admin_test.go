@@ -31,12 +31,12 @@ func TestAdminConfig(t *testing.T) {
 
 func TestException(t *testing.T) {
 	err := remote(java("org.apache.hadoop.hbase.TableExistsException", "ns:t"))
-	e, ok := errors.AsType[*Exception](err)
+	e, ok := errors.AsType[*JavaError](err)
 	if !ok || e.Class != classTableExists || e.Error() != "TableExistsException: ns:t" {
 		t.Errorf("%#v", err)
 	}
 	plain := errors.New("x")
-	if remote(plain) != plain { //nolint:errorlint // the very same
+	if remote(plain) != plain {
 		t.Error("another error was changed")
 	}
 	if got := exception("a.B", "").Error(); got != "B" {
@@ -198,7 +198,7 @@ func TestProcedures(t *testing.T) {
 			t.Error(err, ticks)
 		}
 		failed := &pb.GetProcedureResultResponse{State: pb.GetProcedureResultResponse_FINISHED.Enum(), Exception: &pb.ForeignExceptionMessage{
-			GenericException: &pb.GenericExceptionMessage{ClassName: proto.String("a.B"), Message: proto.String("no")},
+			GenericException: &pb.GenericExceptionMessage{ClassName: new("a.B"), Message: new("no")},
 		}}
 		m.on("getProcedureResult", result(running, failed))
 		if err := a.ModifyTable(t.Context(), NewDescriptor(messages), nil); err == nil || err.Error() != "hbase: ModifyTable: B: no" {
@@ -217,13 +217,13 @@ func TestProcedures(t *testing.T) {
 func TestCluster(t *testing.T) {
 	m := &fakeMaster{}
 	name := func(port uint32) *pb.ServerName {
-		return &pb.ServerName{HostName: proto.String("h"), Port: proto.Uint32(port)}
+		return &pb.ServerName{HostName: new("h"), Port: new(port)}
 	}
 	region := func(name string) *pb.RegionLoad {
 		return &pb.RegionLoad{RegionSpecifier: &pb.RegionSpecifier{Type: pb.RegionSpecifier_REGION_NAME.Enum(), Value: []byte(name)}}
 	}
 	m.on("GetClusterStatus", always(&pb.GetClusterStatusResponse{ClusterStatus: &pb.ClusterStatus{
-		HbaseVersion: &pb.HBaseVersionFileContent{Version: proto.String("2.6.4")}, Master: name(1), BackupMasters: []*pb.ServerName{name(2)},
+		HbaseVersion: &pb.HBaseVersionFileContent{Version: new("2.6.4")}, Master: name(1), BackupMasters: []*pb.ServerName{name(2)},
 		DeadServers: []*pb.ServerName{name(3)},
 		LiveServers: []*pb.LiveServerInfo{{Server: name(4), ServerLoad: &pb.ServerLoad{
 			InfoServerPort: proto.Uint32(0xffffffff), ReportEndTime: proto.Uint64(1000), RegionLoads: []*pb.RegionLoad{region("hbase:meta,,1"), region("a:b,x,2")},
@@ -246,7 +246,7 @@ func clusterOf(n int) *fakeMaster {
 	m := &fakeMaster{}
 	status := &pb.ClusterStatus{}
 	for range n {
-		status.LiveServers = append(status.LiveServers, &pb.LiveServerInfo{Server: &pb.ServerName{HostName: proto.String("h")}, ServerLoad: &pb.ServerLoad{}})
+		status.LiveServers = append(status.LiveServers, &pb.LiveServerInfo{Server: &pb.ServerName{HostName: new("h")}, ServerLoad: &pb.ServerLoad{}})
 	}
 	m.on("GetClusterStatus", always(&pb.GetClusterStatusResponse{ClusterStatus: status}, nil))
 	m.on("GetTableState", always(nil, java(classTableNotFound, "x")))

@@ -24,7 +24,7 @@ func TestLockExcludes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := fakeAdmin(nil, nil, newFakeRows())
 		held, first := take(t, a)
-		waited, released := "", time.Time{}
+		waited := ""
 		done := make(chan time.Time)
 		go func() {
 			_, second, err := a.lockSchema(t.Context(), messages, lockLease, func(holder string) { waited = holder })
@@ -41,7 +41,7 @@ func TestLockExcludes(t *testing.T) {
 		if held.Err() != nil {
 			t.Error("lost:", context.Cause(held))
 		}
-		released = time.Now()
+		released := time.Now()
 		if err := first.release(t.Context()); err != nil {
 			t.Error(err)
 		}

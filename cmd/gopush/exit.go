@@ -76,7 +76,7 @@ func localCode(err error) int {
 	if _, ok := errors.AsType[*hbase.SchemaError](err); ok {
 		return exitFailure // it names the command to run first
 	}
-	if _, ok := errors.AsType[*hbase.Exception](err); ok {
+	if _, ok := errors.AsType[*hbase.JavaError](err); ok {
 		return exitRefused
 	}
 	e, ok := errors.AsType[*push.Error](err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -152,7 +153,7 @@ func orNone(version int) string {
 	if version == 0 {
 		return "none"
 	}
-	return fmt.Sprint(version)
+	return strconv.Itoa(version)
 }
 
 func pairs(m map[string]string) string {

@@ -47,7 +47,7 @@ func hbaseChecks(ctx context.Context, c Cluster) []Finding {
 		return append(found, about("HBase").say(Wrong,
 			"Start HBase's master, or name the right ZooKeeper and znode with --zookeeper and --znode-parent.", "%s", err))
 	}
-	found = append(found, servers(c, cluster)...)
+	found = append(found, servers(cluster)...)
 	if len(cluster.Live) == 0 {
 		return found
 	}
@@ -89,7 +89,7 @@ func told(s hbase.ZooKeeperServer) string {
 }
 
 // servers judges the master and the region servers.
-func servers(c Cluster, cluster hbase.Cluster) []Finding {
+func servers(cluster hbase.Cluster) []Finding {
 	found := []Finding{about("HBase master").ok("%s, version %s, %d more stand by", cluster.Master.Addr(), cluster.Version, cluster.Backups)}
 	const check = about("region servers")
 	var live []string

@@ -89,7 +89,7 @@ func (w *storeWatch) run(ctx context.Context, ready func()) error {
 		pause := checkEvery
 		switch before := w.last.Swap(&verdict{err}).err; {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the stop is what made it fail
 		case err == nil:
 			if before != nil {
 				w.log.InfoContext(ctx, "the store can be used")
