@@ -15,7 +15,6 @@ type HBase interface {
 	Cluster(ctx context.Context) (hbase.Cluster, error)
 	State(ctx context.Context, table hbase.TableName) (hbase.TableState, error)
 	Describe(ctx context.Context, table hbase.TableName) (*hbase.Descriptor, error)
-	Regions(ctx context.Context, table hbase.TableName) (map[string]int, error)
 	ReadMark(ctx context.Context, table hbase.TableName) (hbase.Mark, error)
 	ProbeWrite(ctx context.Context, table hbase.TableName) (hbase.Probe, error)
 }
