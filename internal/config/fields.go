@@ -51,7 +51,7 @@ func (s *Store) fields() table {
 		{"store.zookeeper", "Addresses of HBase's ZooKeeper, host:port.", &list{p: &s.ZooKeeper, rule: dialable}},
 		{"store.znode_parent", "The znode that HBase keeps its own below.", &text{p: &s.ZnodeParent, rule: znode}},
 		{"store.table", "Table of the messages, as NAMESPACE:NAME.", &text{p: &s.Table, rule: tableName}},
-		{"store.durability", "Where a message is when its push is acknowledged. fsync: on disk. sync: in the\nmemory of several machines, or on disk if hbase.wal.hsync is set in HBase.\nasync: in that of one, so that an acknowledged message can be lost.", &text{p: &s.Durability, rule: oneOf("fsync", "sync", "async")}},
+		{"store.durability", "Where a message is when its push is acknowledged. fsync: on disk. sync: in the\nmemory of several machines. async: in that of one, so that an acknowledged\nmessage can be lost.", &text{p: &s.Durability, rule: oneOf("fsync", "sync", "async")}},
 		{"store.keep", "For how long after its push the place of a message is remembered, even if it\nexpired before: so long a reader that was away is told exactly what it missed.", &duration{&s.Keep, day, longestTTL}},
 		{"store.timeout", "How long one call of HBase may take, with all that is tried again in it.", &duration{&s.Timeout, 100 * time.Millisecond, 5 * time.Minute}},
 	}

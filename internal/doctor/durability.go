@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"gopush/hbase"
@@ -19,6 +18,10 @@ type serverSettings struct {
 
 // durability says where an acknowledged write is: by our setting, and by what
 // the region servers were started with, which only their web pages tell.
+//
+// HBase 2 syncs a write to disk if the write itself asks for it (fsync), and
+// does not if it asks for less. hbase.wal.hsync is for writes that ask for
+// nothing, such as its own to hbase:meta.
 func durability(ctx context.Context, c Cluster, cluster hbase.Cluster) Finding {
 	const check = about("durability")
 	known, hidden := readServers(ctx, c, cluster)
@@ -28,25 +31,28 @@ func durability(ctx context.Context, c Cluster, cluster hbase.Cluster) Finding {
 				"store.durability is %s, but %s keeps its log on file://, where HBase never syncs: a power cut loses acknowledged messages", c.Durability, s.addr)
 		}
 	}
-	if c.Durability == "async" {
+	switch c.Durability {
+	case "async":
 		return check.say(Wrong, "Set store.durability to fsync.", "store.durability is async: the end of one region server loses acknowledged messages")
+	case "sync":
+		return check.say(Note, "Set store.durability to fsync, unless this is meant.",
+			"store.durability is sync: acknowledged messages are in the memory of several data nodes, and a power cut of all of them loses some; HBase does not sync such writes, whatever hbase.wal.hsync says")
 	}
-	lazy := slices.ContainsFunc(known, func(s serverSettings) bool { return s.hsync != "true" })
-	switch {
-	case c.Durability == "fsync" && len(hidden) == 0:
-		return check.ok("fsync: each write is synced to disk on %s, whatever hbase.wal.hsync says there", names(known))
-	case c.Durability == "fsync":
-		return check.say(Unknown, "Make sure that hbase.rootdir and hbase.wal.dir are on HDFS there: in hbase-site.xml, or at /conf with hbase.regionserver.info.port set.",
-			"store.durability is fsync, for which HBase syncs each write to disk on HDFS; but what %s are started with cannot be read: %s", strings.Join(hidden, ", "), "their web pages are off or do not answer")
-	case lazy:
-		return check.say(Note, "Set store.durability to fsync, or hbase.wal.hsync to true on every region server.",
-			"store.durability is sync, and hbase.wal.hsync is not set everywhere: acknowledged messages are in the memory of several machines, and a power cut of all of them loses some")
-	case len(hidden) > 0:
-		return check.say(Unknown, "Set store.durability to fsync, or make sure that hbase.wal.hsync is true there, in hbase-site.xml or at /conf with hbase.regionserver.info.port set.",
-			"store.durability is sync, and whether %s sync to disk cannot be read: their web pages are off or do not answer", strings.Join(hidden, ", "))
-	default:
-		return check.ok("sync, and hbase.wal.hsync is true on %s", names(known))
+	if len(hidden) > 0 {
+		return check.say(Unknown, "Make sure there that hbase.rootdir and hbase.wal.dir are on HDFS and hbase.wal.hsync is true: in hbase-site.xml, or at /conf with hbase.regionserver.info.port set.",
+			"store.durability is fsync, for which HBase syncs each write to disk on HDFS; but what %s was started with cannot be read, as its web pages are off or do not answer", strings.Join(hidden, ", "))
 	}
+	var lazy []string
+	for _, s := range known {
+		if s.hsync != "true" {
+			lazy = append(lazy, s.addr)
+		}
+	}
+	if len(lazy) > 0 {
+		return check.say(Note, "Set hbase.wal.hsync to true on every region server.",
+			"store.durability is fsync, and each message is synced to disk; but hbase.wal.hsync is not true on %s, so that a power cut of all data nodes may lose what HBase knows of its own tables", strings.Join(lazy, ", "))
+	}
+	return check.ok("fsync, and hbase.wal.hsync is true on %s: messages and hbase:meta are synced to disk", names(known))
 }
 
 // readServers reads the settings of all region servers, and names those that

@@ -134,14 +134,13 @@ func TestIll(t *testing.T) {
 		"on one disk":   {settings("hbase.rootdir", "file:///x"), "durability", Wrong, "a:1 keeps its log on file://", "HDFS"},
 		"log on disk":   {settings("hbase.rootdir", "hdfs://n/x", "hbase.wal.dir", "/x"), "durability", Wrong, "file://", "HDFS"},
 		"no settings":   {settings(), "durability", Wrong, "file://", "HDFS"},
-		"hidden":        {func(p *patient, _ *Cluster) { p.cluster.Live[1].InfoPort = 0 }, "durability", Unknown, "what b:1 are started with cannot be read", "hbase.regionserver.info.port"},
+		"hidden":        {func(p *patient, _ *Cluster) { p.cluster.Live[1].InfoPort = 0 }, "durability", Unknown, "what b:1 was started with cannot be read", "hbase.regionserver.info.port"},
 		"unreadable": {func(_ *patient, c *Cluster) {
 			c.Settings = func(context.Context, hbase.Server) (map[string]string, error) { return nil, down }
 		}, "durability", Unknown, "a:1 (refused), b:1 (refused)", "hbase-site.xml"},
-		"sync, no hsync": {both(sync, settings("hbase.rootdir", "hdfs://n/x")), "durability", Note, "hbase.wal.hsync is not set everywhere", "Set store.durability to fsync"},
-		"sync, hidden":   {both(sync, func(p *patient, _ *Cluster) { p.cluster.Live[0].InfoPort = 0 }), "durability", Unknown, "whether a:1 sync to disk cannot be read", "fsync"},
-		"sync and hsync": {sync, "durability", OK, "hbase.wal.hsync is true on a:1, b:1", ""},
-		"by default":     {settings("hbase.rootdir", "/x", "fs.defaultFS", "hdfs://n"), "durability", OK, "a:1, b:1", ""},
+		"sync":       {sync, "durability", Note, "in the memory of several data nodes", "fsync"},
+		"no hsync":   {settings("hbase.rootdir", "hdfs://n/x"), "durability", Note, "hbase.wal.hsync is not true on a:1, b:1", "hbase.wal.hsync"},
+		"by default": {settings("hbase.rootdir", "/x", "fs.defaultFS", "hdfs://n", "hbase.wal.hsync", "true"), "durability", OK, "a:1, b:1", ""},
 	} {
 		p := healthy()
 		c := clusterOf(p)
@@ -170,12 +169,5 @@ func settings(pairs ...string) func(*patient, *Cluster) {
 	}
 	return func(_ *patient, c *Cluster) {
 		c.Settings = func(context.Context, hbase.Server) (map[string]string, error) { return all, nil }
-	}
-}
-
-func both(a, b func(*patient, *Cluster)) func(*patient, *Cluster) {
-	return func(p *patient, c *Cluster) {
-		a(p, c)
-		b(p, c)
 	}
 }

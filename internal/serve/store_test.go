@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -133,5 +135,35 @@ func TestIDsOutliveHBase(t *testing.T) {
 	}
 	if fresh, err := cfg.fresh(); err != nil || fresh {
 		t.Fatal(fresh, err)
+	}
+}
+
+// TestInUse: who asks learns who has the folder, and leaves it as it was.
+func TestInUse(t *testing.T) {
+	dir := t.TempDir()
+	if who, err := InUse(dir); who != "" || err != nil {
+		t.Error(who, err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who, err := InUse(dir); who != fmt.Sprintf("the process %d", os.Getpid()) || err != nil {
+		t.Errorf("%q %v", who, err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if who, err := InUse(dir); who != "" || err != nil {
+		t.Error(who, err)
+	}
+	if lock, err = lockFolder(dir); err != nil {
+		t.Fatal("asking has taken it:", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Error(err)
+	}
+	if found, wanted, err := StoreFormat(dir); found != "" || wanted == "" || err != nil {
+		t.Error(found, wanted, err)
 	}
 }
