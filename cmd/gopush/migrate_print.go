@@ -122,7 +122,11 @@ func statusText(st *migrations.Status) string {
 		fmt.Fprintf(&b, "%-12s "+format+"\n", append([]any{name}, args...)...)
 	}
 	line("table", "%s, %s", st.Table, st.State)
-	line("schema", "%s; nodes are told %s; this program knows %d", orNone(st.Version), orNone(st.Told), st.Latest)
+	from := ""
+	if st.UsableFrom > 0 {
+		from = fmt.Sprintf(", usable from %d on", st.UsableFrom)
+	}
+	line("schema", "%s%s; nodes are told %s; this program knows %d", orNone(st.Version), from, orNone(st.Told), st.Latest)
 	for _, name := range slices.Sorted(maps.Keys(st.Families)) {
 		line("family "+name, "%s", pairs(st.Families[name]))
 	}

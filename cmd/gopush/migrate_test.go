@@ -155,7 +155,7 @@ func TestRealMigrate(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.out), &st); err != nil || st.State != "enabled" || st.Version != hbase.SchemaVersion || st.Problem != "" {
 		t.Errorf("%v %+v", err, got)
 	}
-	if got := run(exitOK, "migrate", "status"); !strings.Contains(got.out, "schema       1; nodes are told 1; this program knows 1\n") {
+	if got := run(exitOK, "migrate", "status"); !strings.Contains(got.out, "schema       1, usable from 1 on; nodes are told 1; this program knows 1\n") {
 		t.Errorf("%+v", got)
 	}
 	if got := run(exitOK, "doctor", "--store", "hbase"); !strings.Contains(got.out, "ok       a write: stored, synced and read back") {
