@@ -156,14 +156,9 @@ func (m *master) lookUp(ctx context.Context) (string, error) {
 	if err := anyZooKeeper(ctx, m.cfg.ZooKeeper); err != nil {
 		return "", transient{err}
 	}
-	type found struct {
-		addr string
-		err  error
-	}
-	result := make(chan found, 1)
+	result := make(chan masterPlace, 1)
 	go func() { // it ends with the look-up; nobody needs to wait for what it finds late
-		addr, err := zk.NewClient(quorum(m.cfg.ZooKeeper), keeperSession).LocateResource(zk.Master.Prepend(m.cfg.Root))
-		result <- found{addr, err}
+		result <- locateMaster(zk.NewClient(quorum(m.cfg.ZooKeeper), keeperSession), m.cfg.Root)
 	}()
 	select {
 	case f := <-result:
@@ -174,6 +169,24 @@ func (m *master) lookUp(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", unavailable(fmt.Errorf("ZooKeeper does not say who HBase's master is: %w", context.Cause(ctx)))
 	}
+}
+
+// masterPlace is what ZooKeeper says.
+type masterPlace struct {
+	addr string
+	err  error
+}
+
+// locateMaster asks ZooKeeper. Where gohbase means to end the process, only the
+// look-up ends.
+func locateMaster(k keeper, root string) (p masterPlace) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.err = fmt.Errorf("what is there is not HBase's: %v", r)
+		}
+	}()
+	p.addr, p.err = k.LocateResource(zk.Master.Prepend(root))
+	return p
 }
 
 // transient is an error that may pass.

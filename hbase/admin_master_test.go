@@ -12,6 +12,7 @@ import (
 	"github.com/tsuna/gohbase/hrpc"
 	"github.com/tsuna/gohbase/pb"
 	"github.com/tsuna/gohbase/region"
+	"github.com/tsuna/gohbase/zk"
 
 	"gopush/internal/push"
 )
@@ -182,5 +183,16 @@ func TestPingZooKeeper(t *testing.T) {
 	}
 	if err := anyZooKeeper(t.Context(), addrs[2:]); err == nil || strings.Count(err.Error(), "ZooKeeper at") != 3 {
 		t.Error(err)
+	}
+}
+
+// strangeKeeper is a ZooKeeper over whose content gohbase gives up.
+type strangeKeeper struct{}
+
+func (strangeKeeper) LocateResource(zk.ResourceName) (string, error) { panic("gohbase gave up") }
+
+func TestStrangeZNode(t *testing.T) {
+	if p := locateMaster(strangeKeeper{}, "/hbase"); p.err == nil || p.addr != "" {
+		t.Errorf("%+v", p)
 	}
 }

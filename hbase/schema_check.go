@@ -40,7 +40,7 @@ func checkSchema(ctx context.Context, client reader, target Target) error {
 	// waits for it.
 	state, err := stateInMeta(ctx, client, target.Table)
 	if err != nil {
-		return unanswered(err)
+		return target.unanswered(err)
 	}
 	if err := target.serves(state); err != nil {
 		return err
@@ -52,7 +52,7 @@ func checkSchema(ctx context.Context, client reader, target Target) error {
 	case refused(err, classNoSuchFamily):
 		return target.foreign()
 	case err != nil:
-		return unanswered(err)
+		return target.unanswered(err)
 	}
 	return target.Fits(m)
 }
@@ -94,8 +94,26 @@ func (t Target) foreign() error {
 	}
 }
 
-func unanswered(err error) error {
-	return push.Wrap(push.KindStoreUnavailable, remote(err), "HBase does not answer whether its table can be used")
+// unanswered says that HBase could not be asked, and who can say more.
+func (t Target) unanswered(err error) error {
+	err = remote(err)
+	return &unansweredError{
+		detail: fmt.Sprintf("HBase does not say whether its table can be used: %s. To see more, run: %s", err, t.Command("doctor --store hbase")),
+		err:    err,
+	}
+}
+
+// unansweredError reads as a sentence, without a kind before it.
+type unansweredError struct {
+	detail string
+	err    error
+}
+
+func (e *unansweredError) Error() string { return e.detail }
+
+// Unwrap gives the error its kind, and its cause.
+func (e *unansweredError) Unwrap() []error {
+	return []error{push.E(push.KindStoreUnavailable, "%s", e.detail), e.err}
 }
 
 const classNoSuchFamily = "org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException"

@@ -118,6 +118,13 @@ func TestRealTable(t *testing.T) {
 	if empty, err := a.Empty(ctx, table); !empty || err != nil {
 		t.Error("a probe counts as a message:", empty, err)
 	}
+	// The last of three regions is looked at, too.
+	if err := a.rows.put(ctx, table.String(), "z\x00row", []byte("x"), 0); err != nil {
+		t.Error(err)
+	}
+	if empty, err := a.Empty(ctx, table); empty || err != nil {
+		t.Error("a message is overlooked:", empty, err)
+	}
 	if kept, err := a.DeleteNamespace(ctx, table.Namespace, nil); !kept || err != nil {
 		t.Error("the namespace is gone, with a table in it:", kept, err)
 	}

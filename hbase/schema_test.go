@@ -114,7 +114,7 @@ func TestCheckSchemaErrors(t *testing.T) {
 	for want, err := range map[string]error{
 		"HBase has no table gopush:messages": gohbase.TableNotFound,
 		"was not made by gopush":             java(classNoSuchFamily, "m"),
-		"HBase does not answer":              context.DeadlineExceeded,
+		"HBase does not say whether its table can be used: context deadline exceeded. To see more, run: gopush doctor --store hbase --zookeeper zk1:2181,zk2:2181": context.DeadlineExceeded,
 	} {
 		got := checkSchema(t.Context(), &failing{tableIn(TableEnabled, ""), err}, ours)
 		_, schema := errors.AsType[*SchemaError](got)

@@ -41,8 +41,11 @@ func newFake() *fake {
 	return &fake{namespaces: map[string]bool{"default": true}, tables: make(map[hbase.TableName]*fakeTable), codecs: map[string]bool{"NONE": true, "SNAPPY": true}}
 }
 
-// ask is one request. Nothing is held while change runs but mu.
-func (f *fake) ask(what string, change func() error) error {
+// ask is one request. It fails if its context has ended. Nothing is held while change runs but mu.
+func (f *fake) ask(ctx context.Context, what string, change func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++
@@ -62,25 +65,25 @@ func (f *fake) ask(what string, change func() error) error {
 	return nil
 }
 
-func (f *fake) Cluster(context.Context) (c hbase.Cluster, err error) {
-	err = f.ask("", func() error {
+func (f *fake) Cluster(ctx context.Context) (c hbase.Cluster, err error) {
+	err = f.ask(ctx, "", func() error {
 		c = hbase.Cluster{Version: "2.6.4", Live: make([]hbase.Server, 2)}
 		return nil
 	})
 	return c, err
 }
 
-func (f *fake) NamespaceExists(_ context.Context, n string) (is bool, err error) {
-	err = f.ask("", func() error { is = f.namespaces[n]; return nil })
+func (f *fake) NamespaceExists(ctx context.Context, n string) (is bool, err error) {
+	err = f.ask(ctx, "", func() error { is = f.namespaces[n]; return nil })
 	return is, err
 }
 
-func (f *fake) CreateNamespace(_ context.Context, n string, _ hbase.Tick) error {
-	return f.ask("create namespace "+n, func() error { f.namespaces[n] = true; return nil })
+func (f *fake) CreateNamespace(ctx context.Context, n string, _ hbase.Tick) error {
+	return f.ask(ctx, "create namespace "+n, func() error { f.namespaces[n] = true; return nil })
 }
 
-func (f *fake) DeleteNamespace(_ context.Context, n string, _ hbase.Tick) (kept bool, err error) {
-	err = f.ask("delete namespace "+n, func() error {
+func (f *fake) DeleteNamespace(ctx context.Context, n string, _ hbase.Tick) (kept bool, err error) {
+	err = f.ask(ctx, "delete namespace "+n, func() error {
 		for t := range f.tables {
 			kept = kept || t.Namespace == n
 		}
@@ -93,8 +96,8 @@ func (f *fake) DeleteNamespace(_ context.Context, n string, _ hbase.Tick) (kept 
 }
 
 // of runs do on the table, which must exist.
-func (f *fake) of(what string, t hbase.TableName, do func(*fakeTable) error) error {
-	return f.ask(what, func() error {
+func (f *fake) of(ctx context.Context, what string, t hbase.TableName, do func(*fakeTable) error) error {
+	return f.ask(ctx, what, func() error {
 		if f.tables[t] == nil {
 			return fmt.Errorf("no table %s", t)
 		}
@@ -102,8 +105,8 @@ func (f *fake) of(what string, t hbase.TableName, do func(*fakeTable) error) err
 	})
 }
 
-func (f *fake) State(_ context.Context, t hbase.TableName) (s hbase.TableState, err error) {
-	err = f.ask("", func() error {
+func (f *fake) State(ctx context.Context, t hbase.TableName) (s hbase.TableState, err error) {
+	err = f.ask(ctx, "", func() error {
 		if f.tables[t] != nil {
 			s = f.tables[t].state
 		}
@@ -112,8 +115,8 @@ func (f *fake) State(_ context.Context, t hbase.TableName) (s hbase.TableState, 
 	return s, err
 }
 
-func (f *fake) Describe(_ context.Context, t hbase.TableName) (d *hbase.Descriptor, err error) {
-	err = f.ask("", func() error {
+func (f *fake) Describe(ctx context.Context, t hbase.TableName) (d *hbase.Descriptor, err error) {
+	err = f.ask(ctx, "", func() error {
 		if f.tables[t] != nil {
 			d = f.tables[t].d.Clone()
 		}
@@ -122,13 +125,13 @@ func (f *fake) Describe(_ context.Context, t hbase.TableName) (d *hbase.Descript
 	return d, err
 }
 
-func (f *fake) Regions(_ context.Context, t hbase.TableName) (at map[string]int, err error) {
-	err = f.of("", t, func(ft *fakeTable) error { at = map[string]int{"rs1:1": ft.splits + 1}; return nil })
+func (f *fake) Regions(ctx context.Context, t hbase.TableName) (at map[string]int, err error) {
+	err = f.of(ctx, "", t, func(ft *fakeTable) error { at = map[string]int{"rs1:1": ft.splits + 1}; return nil })
 	return at, err
 }
 
-func (f *fake) CreateTable(_ context.Context, d *hbase.Descriptor, splits [][]byte, _ hbase.Tick) (exists bool, err error) {
-	err = f.ask("create table "+d.Table().String(), func() error {
+func (f *fake) CreateTable(ctx context.Context, d *hbase.Descriptor, splits [][]byte, _ hbase.Tick) (exists bool, err error) {
+	err = f.ask(ctx, "create table "+d.Table().String(), func() error {
 		switch {
 		case f.tables[d.Table()] != nil:
 			exists = true
@@ -144,20 +147,20 @@ func (f *fake) CreateTable(_ context.Context, d *hbase.Descriptor, splits [][]by
 	return exists, err
 }
 
-func (f *fake) ModifyTable(_ context.Context, d *hbase.Descriptor, _ hbase.Tick) error {
-	return f.of("modify table", d.Table(), func(t *fakeTable) error { t.d = d.Clone(); return nil })
+func (f *fake) ModifyTable(ctx context.Context, d *hbase.Descriptor, _ hbase.Tick) error {
+	return f.of(ctx, "modify table", d.Table(), func(t *fakeTable) error { t.d = d.Clone(); return nil })
 }
 
-func (f *fake) EnableTable(_ context.Context, t hbase.TableName, _ hbase.Tick) error {
-	return f.of("enable table", t, func(ft *fakeTable) error { ft.state = hbase.TableEnabled; return nil })
+func (f *fake) EnableTable(ctx context.Context, t hbase.TableName, _ hbase.Tick) error {
+	return f.of(ctx, "enable table", t, func(ft *fakeTable) error { ft.state = hbase.TableEnabled; return nil })
 }
 
-func (f *fake) DisableTable(_ context.Context, t hbase.TableName, _ hbase.Tick) error {
-	return f.of("disable table", t, func(ft *fakeTable) error { ft.state = hbase.TableDisabled; return nil })
+func (f *fake) DisableTable(ctx context.Context, t hbase.TableName, _ hbase.Tick) error {
+	return f.of(ctx, "disable table", t, func(ft *fakeTable) error { ft.state = hbase.TableDisabled; return nil })
 }
 
-func (f *fake) DeleteTable(_ context.Context, t hbase.TableName, _ hbase.Tick) error {
-	return f.ask("delete table", func() error {
+func (f *fake) DeleteTable(ctx context.Context, t hbase.TableName, _ hbase.Tick) error {
+	return f.ask(ctx, "delete table", func() error {
 		if ft := f.tables[t]; ft != nil && ft.state != hbase.TableDisabled {
 			return errors.New("not disabled")
 		}
@@ -166,8 +169,8 @@ func (f *fake) DeleteTable(_ context.Context, t hbase.TableName, _ hbase.Tick) e
 	})
 }
 
-func (f *fake) Empty(_ context.Context, t hbase.TableName) (empty bool, err error) {
-	err = f.of("", t, func(ft *fakeTable) error { empty = ft.rows == 0; return nil })
+func (f *fake) Empty(ctx context.Context, t hbase.TableName) (empty bool, err error) {
+	err = f.of(ctx, "", t, func(ft *fakeTable) error { empty = ft.rows == 0; return nil })
 	if f.onEmpty != nil {
 		f.onEmpty()
 		f.onEmpty = nil
@@ -175,8 +178,8 @@ func (f *fake) Empty(_ context.Context, t hbase.TableName) (empty bool, err erro
 	return empty, err
 }
 
-func (f *fake) ProveCompression(_ context.Context, name string, _ time.Duration, _ hbase.Tick) (hbase.Proof, error) {
-	return hbase.Proof{Servers: 2, Live: 2}, f.ask("prove "+name, func() error {
+func (f *fake) ProveCompression(ctx context.Context, name string, _ time.Duration, _ hbase.Tick) (hbase.Proof, error) {
+	return hbase.Proof{Servers: 2, Live: 2}, f.ask(ctx, "prove "+name, func() error {
 		if !f.codecs[name] {
 			return push.E(push.KindConflict, "the servers cannot use %s", name)
 		}
@@ -184,17 +187,17 @@ func (f *fake) ProveCompression(_ context.Context, name string, _ time.Duration,
 	})
 }
 
-func (f *fake) DropStaleProbes(context.Context) (int, error) {
-	return 0, f.ask("", func() error { return nil })
+func (f *fake) DropStaleProbes(ctx context.Context) (int, error) {
+	return 0, f.ask(ctx, "", func() error { return nil })
 }
 
-func (f *fake) ReadMark(_ context.Context, t hbase.TableName) (m hbase.Mark, err error) {
-	err = f.of("", t, func(ft *fakeTable) error { m = ft.cell; return nil })
+func (f *fake) ReadMark(ctx context.Context, t hbase.TableName) (m hbase.Mark, err error) {
+	err = f.of(ctx, "", t, func(ft *fakeTable) error { m = ft.cell; return nil })
 	return m, err
 }
 
-func (f *fake) WriteMark(_ context.Context, t hbase.TableName, m hbase.Mark) error {
-	return f.of(fmt.Sprintf("tell %d", m.Version), t, func(ft *fakeTable) error {
+func (f *fake) WriteMark(ctx context.Context, t hbase.TableName, m hbase.Mark) error {
+	return f.of(ctx, fmt.Sprintf("tell %d", m.Version), t, func(ft *fakeTable) error {
 		if ft.d.Attribute(readOnly) == "true" {
 			return errors.New("read only")
 		}
@@ -208,7 +211,7 @@ func (f *fake) WriteMark(_ context.Context, t hbase.TableName, m hbase.Mark) err
 func (f *fake) LockSchema(ctx context.Context, t hbase.TableName, waiting func(string)) (context.Context, func(context.Context) error, error) {
 	for {
 		taken := false
-		err := f.of("", t, func(ft *fakeTable) error {
+		err := f.of(ctx, "", t, func(ft *fakeTable) error {
 			if taken = ft.holder == ""; taken {
 				ft.holder = "somebody"
 			}
@@ -228,14 +231,14 @@ func (f *fake) LockSchema(ctx context.Context, t hbase.TableName, waiting func(s
 		}
 	}
 	held, cancel := context.WithCancel(ctx)
-	return held, func(context.Context) error {
+	return held, func(ctx context.Context) error {
 		cancel()
-		return f.of("", t, func(ft *fakeTable) error { ft.holder = ""; return nil })
+		return f.of(ctx, "", t, func(ft *fakeTable) error { ft.holder = ""; return nil })
 	}, nil
 }
 
-func (f *fake) LockHolder(_ context.Context, t hbase.TableName) (holder string, err error) {
-	err = f.of("", t, func(ft *fakeTable) error { holder = ft.holder; return nil })
+func (f *fake) LockHolder(ctx context.Context, t hbase.TableName) (holder string, err error) {
+	err = f.of(ctx, "", t, func(ft *fakeTable) error { holder = ft.holder; return nil })
 	return holder, err
 }
 

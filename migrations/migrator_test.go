@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -196,14 +197,37 @@ func TestDownInterrupted(t *testing.T) {
 }
 
 // TestAtOnce runs several at the same moment: all succeed, and each step is
-// taken once.
+// taken once, by one while all others wait for it.
 func TestAtOnce(t *testing.T) {
+	const others = 7
 	f := newFake()
+	steps := three()
+	var inside atomic.Int32
+	var waiting sync.WaitGroup // for all others to wait for the lock
+	waiting.Add(others)
+	two := steps[1].Up
+	steps[1].Up = func(ctx context.Context, w *Work) error {
+		if inside.Add(1) > 1 {
+			return errors.New("two of them take the step")
+		}
+		waiting.Wait()
+		return two(ctx, w)
+	}
 	var all sync.WaitGroup
-	for range 8 {
+	for range 1 + others {
 		all.Go(func() {
-			if _, err := migrator(t, f, Options{}, three()).Up(t.Context()); err != nil {
+			waits := sync.OnceFunc(waiting.Done)
+			m, err := newMigrator(f, target, Options{}, steps, func(p Progress) {
+				if strings.HasPrefix(p.Note, "another migration") {
+					waits()
+				}
+			})
+			if err == nil {
+				_, err = m.Up(t.Context())
+			}
+			if err != nil {
 				t.Error(err)
+				waits() // for the others to end
 			}
 		})
 	}
@@ -227,6 +251,7 @@ func TestAtOnce(t *testing.T) {
 func TestDown(t *testing.T) {
 	f := newFake()
 	up(t, f, Options{}, three())
+	f.changes = nil
 	if _, err := migrator(t, f, Options{}, three()).Down(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -235,10 +260,9 @@ func TestDown(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// Nodes are told before anything is taken away.
-	for i, c := range f.changes {
-		if c == "tell 2" && f.changes[i+1] != "modify table" {
-			t.Error(f.changes)
-		}
+	want := []string{"tell 2", "modify table", "modify table", "tell 1", "modify table", "modify table"}
+	if diff := cmp.Diff(want, f.changes); diff != "" {
+		t.Error(diff)
 	}
 	for _, to := range []int{-1, 3, 4} {
 		if _, err := migrator(t, f, Options{}, three()).Down(t.Context(), to); !push.Is(err, push.KindBadRequest) {

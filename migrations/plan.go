@@ -27,7 +27,7 @@ func (m *Migrator) upward(s *state) ([]Action, error) {
 	case s.frozen() && s.table == hbase.TableDisabled, s.table == hbase.TableDisabled && m.options.Enable:
 		actions = append(actions, m.enable())
 	case !s.serves():
-		actions = append(actions, m.await())
+		actions = append(actions, m.await(s))
 	}
 	if s.frozen() {
 		actions = append(actions, Action{
@@ -167,23 +167,26 @@ func (m *Migrator) enable() Action {
 }
 
 // await waits while HBase, or another migration, makes or changes the table.
-func (m *Migrator) await() Action {
+func (m *Migrator) await(s *state) Action {
 	return Action{
 		Text: "wait until HBase serves the table " + m.target.Table.String(),
 		run: func(ctx context.Context, w *Work) error {
-			start := time.Now()
+			start, last := time.Now(), s.table
 			for {
-				s, err := m.look(ctx)
-				if err != nil || s.serves() || s.missing() || s.table == hbase.TableDisabled {
+				now, err := m.look(ctx)
+				switch {
+				case ctx.Err() != nil:
+					return push.E(push.KindStoreUnavailable, "HBase does not come to serve the table %s, which is %s; its master's log says why. Run this again once it does", w.Table, last)
+				case err != nil || now.serves() || now.missing() || now.table == hbase.TableDisabled:
 					return err
 				}
+				last = now.table
 				w.Tick(time.Since(start))
 				timer := time.NewTimer(m.pause)
 				select {
 				case <-timer.C:
 				case <-ctx.Done():
 					timer.Stop()
-					return push.E(push.KindStoreUnavailable, "HBase does not come to serve the table %s, which is %s; its master's log says why. Run this again once it does", w.Table, s.table)
 				}
 			}
 		},
@@ -210,7 +213,7 @@ func (m *Migrator) downward(s *state, to int) ([]Action, error) {
 		return []Action{m.enable()}, nil
 	}
 	if !s.serves() {
-		return []Action{m.await()}, nil
+		return []Action{m.await(s)}, nil
 	}
 	var actions []Action
 	for n := s.mark.Version; n > to; n-- {

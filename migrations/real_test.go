@@ -204,7 +204,7 @@ type stopping struct {
 // stop never returns if this is the place; the parent kills the process.
 func (s *stopping) stop(at string) {
 	if s.at == at {
-		fmt.Println(childReady) //nolint:forbidigo // the parent reads it
+		fmt.Println(childReady) // the parent reads it
 		select {}
 	}
 }

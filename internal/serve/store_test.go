@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -166,4 +168,38 @@ func TestInUse(t *testing.T) {
 	if found, wanted, err := StoreFormat(dir); found != "" || wanted == "" || err != nil {
 		t.Error(found, wanted, err)
 	}
+}
+
+// TestStoreWatch: others start once the store can be used, not before; and what
+// comes later is known.
+func TestStoreWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var store stubborn
+		store.say(errors.New("away"))
+		w := &storeWatch{store: &store, log: quiet}
+		w.last.Store(&verdict{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ready := make(chan struct{})
+		ended := make(chan error)
+		go func() { ended <- w.run(ctx, sync.OnceFunc(func() { close(ready) })) }()
+		select {
+		case <-ready:
+			t.Error("others start without a store")
+		case <-time.After(time.Minute):
+		}
+		store.say(nil)
+		<-ready
+		if err := w.last.Load().err; err != nil {
+			t.Error(err)
+		}
+		store.say(errors.New("away again"))
+		<-time.After(checkEvery + time.Second)
+		if err := w.last.Load().err; err == nil || err.Error() != "away again" {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
