@@ -83,6 +83,16 @@ func javaClass(err error) string {
 	return class[strings.LastIndexByte(class, '.')+1:]
 }
 
+// trimmed is an error of a server without the stack trace in its text.
+type trimmed struct{ error }
+
+func (t trimmed) Error() string {
+	text, _, _ := strings.Cut(t.error.Error(), "\n\t")
+	return strings.ReplaceAll(text, "\n", " ")
+}
+
+func (t trimmed) Unwrap() error { return t.error }
+
 // failure is the end of a call that did not succeed.
 type failure struct {
 	err error

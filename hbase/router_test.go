@@ -86,6 +86,26 @@ func TestHungServer(t *testing.T) {
 	})
 }
 
+// So it is when nobody waits for as long as the watchdog does.
+func TestHungServerShortCalls(t *testing.T) {
+	bubble(t, func(c *Config) { c.Timeout = time.Second }, func(t *testing.T, c *fakeCluster, s *Store) {
+		c.set(func(c *fakeCluster) { c.servers["rs2:1"].hung = true })
+		heal := time.AfterFunc(7*time.Second, func() { c.move([]byte("hit"), "rs1:1") })
+		defer heal.Stop()
+		took, err := timed(func() error {
+			for range 20 {
+				if err := saveOne(t.Context(), s, hit); err == nil {
+					return nil
+				}
+			}
+			return errors.New("it never came back")
+		})
+		if err != nil || took > 9*time.Second {
+			t.Errorf("it took %s, %v", took, err)
+		}
+	})
+}
+
 // One that wakes up before HBase has moved anything goes on as if nothing had
 // been.
 func TestHungServerWakes(t *testing.T) {
@@ -256,11 +276,26 @@ func TestDoubt(t *testing.T) {
 			}
 			c.set(func(c *fakeCluster) { c.before, c.after = data(x.before), data(x.after) })
 			err := saveOne(t.Context(), s, hit)
-			if !push.Is(err, x.kind) || !strings.Contains(err.Error(), x.text) {
+			if !push.Is(err, x.kind) || !strings.Contains(err.Error(), x.text) || strings.Contains(err.Error(), "Trace") {
 				t.Errorf("%s: %v, want %s", what, err, x.kind)
 			}
 		})
 	}
+}
+
+// What the end of its time finds right before it is sent is not sent.
+func TestNotSent(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, c *fakeCluster, s *Store) {
+		before := c.servers["rs2:1"].calls
+		ctx, cancel := context.WithCancel(t.Context())
+		_, _, err := s.router.do(ctx, &request{op: "save", table: s.table, row: headRow(hit), make: func(ctx context.Context) (hrpc.Call, error) {
+			cancel()
+			return hrpc.NewPut(ctx, s.table, headRow(hit), nil)
+		}})
+		if kind := push.KindOf(notWritten(err)); kind != push.KindStoreUnavailable || c.servers["rs2:1"].calls != before {
+			t.Errorf("%s, %v", kind, err)
+		}
+	})
 }
 
 // A table that is not there is not waited for.
@@ -296,7 +331,7 @@ func TestConcurrency(t *testing.T) {
 	})
 }
 
-// Who is called off says nothing about the server.
+// Who is called off says nothing about a server that answers others.
 func TestCancelledCalls(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, c *fakeCluster, s *Store) {
 		c.set(func(c *fakeCluster) {

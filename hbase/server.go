@@ -73,11 +73,14 @@ func (s *server) send(ctx context.Context, call hrpc.Call, now func() time.Time)
 	select {
 	case r := <-call.ResultChan():
 		s.answered(now())
-		return r.Msg, r.Error
+		if r.Error != nil {
+			return nil, trimmed{r.Error}
+		}
+		return r.Msg, nil
 	case <-s.gone:
 		return nil, errLost
 	case <-ctx.Done():
-		s.abandoned(ctx)
+		s.abandoned()
 		return nil, ctx.Err()
 	}
 }
@@ -111,18 +114,15 @@ func (s *server) answered(now time.Time) {
 	}
 }
 
-// abandoned leaves the silence as it is: whoever ran out of time has not heard
-// anything. Whoever was called off does not know.
-func (s *server) abandoned(ctx context.Context) {
+// abandoned leaves the silence as it is: whoever ran out of time, or was called
+// off, has not heard anything.
+func (s *server) abandoned() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting--
-	if s.waiting == 0 && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		s.since = time.Time{}
-	}
 }
 
-// silent is for how long nothing was answered; 0: nothing is waited for.
+// silent is for how long nothing was answered; 0: nothing is owed.
 func (s *server) silent(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/tsuna/gohbase/hrpc"
 	"github.com/tsuna/gohbase/pb"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"gopush/internal/push"
 	"gopush/message/storetest"
@@ -113,6 +114,70 @@ func TestClaimFirst(t *testing.T) {
 	}
 }
 
+// Writing the same again is the same write: neither its place in time nor its end
+// move.
+func TestRepeatIsNoChange(t *testing.T) {
+	clock := storetest.NewClock()
+	c := newFakeCluster(clock.Now)
+	s := openFake(t, c, nil)
+	all := puts(c)
+	m := push.Message{ID: push.IDAt(clock.Now()), Body: []byte("1"), ExpiresAt: clock.Now().Add(1000 * time.Hour).UnixMilli()}
+	for range 2 {
+		if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: []push.Message{m}}})[0]; err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Hour)
+	}
+	if diff := cmp.Diff((*all)[0], (*all)[1], protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A message in a row that reaches back behind what was read before is looked at
+// once more: it may have been discarded in between.
+func TestDiscardedBetweenChunks(t *testing.T) {
+	clock := storetest.NewClock()
+	c := newFakeCluster(clock.Now)
+	c.chunk = 1 // a row each
+	s := openFake(t, c, nil)
+	first := push.IDAt(clock.Now())
+	burst := make([]push.Message, 2)
+	for i := range burst {
+		burst[i] = push.Message{ID: first + push.ID(i)*push.Step, Body: []byte("1"), ExpiresAt: clock.Now().Add(time.Hour).UnixMilli()}
+	}
+	err := errors.Join(s.Save(t.Context(), []push.Write{{Key: "k", Messages: burst}})[0], s.Recall(t.Context(), "k", first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := func() []push.Message {
+		t.Helper()
+		p, err := s.Read(t.Context(), "k", push.Span{After: first - 1, Until: burst[1].ID, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Messages
+	}
+	if got := page(); len(got) != 2 || !got[0].Recalled {
+		t.Fatalf("%+v", got)
+	}
+	scans := 0
+	c.set(func(c *fakeCluster) {
+		c.before = func(_ string, call hrpc.Call) error {
+			if scan, ok := call.ToProto().(*pb.ScanRequest); ok && scan.GetScan().GetReversed() {
+				if scans++; scans == 2 {
+					return c.put(&pb.MutationProto{Row: messageRow("k", first), ColumnValue: []*pb.MutationProto_ColumnValue{{
+						Family: []byte(family), QualifierValue: []*pb.MutationProto_ColumnValue_QualifierValue{{Qualifier: []byte(markQualifier(first, markDiscarded))}},
+					}}})
+				}
+			}
+			return nil
+		}
+	})
+	if got := page(); len(got) != 1 || got[0].ID != burst[1].ID {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A claim without its message is in doubt until it is discarded.
 func TestInDoubt(t *testing.T) {
 	clock := storetest.NewClock()
@@ -152,6 +217,25 @@ func TestInDoubt(t *testing.T) {
 	page, err := s.Read(t.Context(), "k", push.Span{Limit: 10})
 	if err != nil || len(page.Messages) != 0 {
 		t.Errorf("what was discarded landed late, and was read: %+v, %v", page, err)
+	}
+}
+
+// A claim ends when it should, though HBase keeps it longer.
+func TestClaimEnds(t *testing.T) {
+	clock := storetest.NewClock()
+	s := openFake(t, newFakeCluster(clock.Now), nil)
+	m := push.Message{ID: push.IDAt(clock.Now()), ExpiresAt: clock.Now().Add(time.Second).UnixMilli(), IdempotencyKey: "i"}
+	if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: []push.Message{m}}})[0]; err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		later time.Duration
+		want  push.ID
+	}{{24*time.Hour - time.Millisecond, m.ID}, {time.Millisecond, 0}} {
+		clock.Advance(x.later)
+		if found, err := s.Find(t.Context(), "k", "i"); err != nil || found.ID != x.want {
+			t.Errorf("found %+v, %v; want id %d", found, err, x.want)
+		}
 	}
 }
 
@@ -295,6 +379,79 @@ func TestOneCall(t *testing.T) {
 		before := c.servers["rs2:1"].calls
 		if err := x.call(); err != nil || c.servers["rs2:1"].calls-before != x.want {
 			t.Errorf("%s: %d calls, %v; want %d", what, c.servers["rs2:1"].calls-before, err, x.want)
+		}
+	}
+}
+
+// fill stores n messages, a row each, and returns their ids.
+func fill(t *testing.T, s *Store, now time.Time, n, size int) []push.ID {
+	t.Helper()
+	ids := make([]push.ID, n)
+	for i := range ids {
+		ids[i] = push.IDAt(now) + push.ID(i)*push.Step
+		m := push.Message{ID: ids[i], Body: make([]byte, size), ExpiresAt: now.Add(time.Hour).UnixMilli()}
+		if i > 0 {
+			m.Prev = ids[i-1]
+		}
+		if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: []push.Message{m}}})[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ids
+}
+
+// The first look does not go on when an answer is full: the reader is far behind.
+func TestFarBehind(t *testing.T) {
+	clock := storetest.NewClock()
+	c := newFakeCluster(clock.Now)
+	c.chunk = 10_000
+	s := openFake(t, c, nil)
+	ids := fill(t, s, clock.Now(), 100, 1000)
+	before := c.servers["rs2:1"].calls
+	page, err := s.Read(t.Context(), "k", push.Span{After: ids[0], Limit: 50})
+	if err != nil || len(page.Messages) != 50 || page.Messages[0].ID != ids[1] || !page.More {
+		t.Fatalf("%d messages, %v", len(page.Messages), err)
+	}
+	if n := c.servers["rs2:1"].calls - before; n != 1+6 {
+		t.Errorf("a page of 50 in chunks of 10 took %d calls", n)
+	}
+}
+
+// The newest n may be more than is kept in memory.
+func TestNewestOfMuch(t *testing.T) {
+	clock := storetest.NewClock()
+	s := openFake(t, newFakeCluster(clock.Now), nil)
+	ids := fill(t, s, clock.Now(), 200, 60<<10)
+	page, err := s.Read(t.Context(), "k", push.Span{After: ids[0], Limit: 10, Newest: 150})
+	want := []push.Gap{{After: ids[0], Until: ids[49], Reason: push.GapLimit}}
+	if err != nil || len(page.Messages) != 10 || page.Messages[0].ID != ids[50] || !page.More {
+		t.Fatalf("%d messages, %v", len(page.Messages), err)
+	}
+	if diff := cmp.Diff(want, page.Gaps); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The newest id is certain only at its own place.
+func TestNewestPastMarkers(t *testing.T) {
+	clock := storetest.NewClock()
+	c := newFakeCluster(clock.Now)
+	c.chunk = 1 // a row each
+	s := openFake(t, c, nil)
+	first := fill(t, s, clock.Now(), 1, 1)[0]
+	burst := make([]push.Message, 3)
+	for i := range burst {
+		burst[i] = push.Message{ID: first + push.ID(i+1)*push.Step, ExpiresAt: clock.Now().Add(time.Hour).UnixMilli()}
+	}
+	if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: burst}})[0]; err != nil {
+		t.Fatal(err)
+	}
+	for i := len(burst) - 1; i >= 0; i-- {
+		if err := s.Discard(t.Context(), "k", burst[i].ID); err != nil {
+			t.Fatal(err)
+		}
+		if newest, err := s.Newest(t.Context(), "k"); err != nil || newest != burst[i].ID-push.Step {
+			t.Errorf("newest is %d, want %d, %v", newest, burst[i].ID-push.Step, err)
 		}
 	}
 }
