@@ -28,7 +28,7 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run hbase build test quick race fuzz bench benchcmp lint fmt check proto docs clean
+.PHONY: help run hbase build test all-tests faults quick race fuzz bench benchcmp lint fmt check proto docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,7 +56,17 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 	$(STAGE) 'rules of the tree'
 	@$(GO) test -count=1 ./internal/arch
 	$(STAGE) 'all tests $(if $(RACE),with,WITHOUT) the race detector$(if $(RACE),, (no C compiler found))'
-	@$(WITH_HBASE) $(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
+	@$(WITH_HBASE) $(MAKE) all-tests
+
+# The scenarios run twice: on the embedded store among all tests, and on HBase.
+# What stops and kills HBase itself is among all tests, and has one of its own.
+all-tests:
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
+	$(STAGE) 'the scenarios on HBase'
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^TestStoreFaults$$' ./internal/e2e
+
+faults: ## stop, kill and slow down a real HBase under load, for long, and prove that nothing is lost
+	@GOPUSH_E2E_LONG=1 $(GO) test -count=1 -timeout 60m -v -run '^TestStoreFaults$$' ./internal/e2e
 
 quick: ## the unit tests alone, without HBase and the race detector; under 20 s
 	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e|hbase/hbasetest)$$')

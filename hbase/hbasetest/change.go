@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tsuna/gohbase/hrpc"
 	"github.com/tsuna/gohbase/pb"
@@ -12,6 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
+
+// changeTimeout bounds a change of a region.
+const changeTimeout = 2 * time.Minute
 
 // Move has HBase take the region of a row to another region server, whichever it
 // chooses, and returns when it is open there.
@@ -78,7 +82,7 @@ func (s *Stack) Merge(ctx context.Context, table string, row []byte) error {
 // change gives the master an order about the region of a row, and waits until it has
 // been carried out.
 func (s *Stack) change(ctx context.Context, table string, row []byte, order func([]Region, *Region) (hrpc.Call, func([]Region) bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, changeTimeout, errors.New("no change of a region takes that long; the log of the master says what became of it"))
 	defer cancel()
 	list, err := s.Regions(ctx)
 	if err != nil {
