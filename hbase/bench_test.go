@@ -13,11 +13,12 @@ import (
 	"github.com/tsuna/gohbase"
 	"github.com/tsuna/gohbase/hrpc"
 
+	"gopush/hbase/hbasetest"
 	"gopush/internal/push"
 	"gopush/message"
 )
 
-// The benchmarks need a real HBase (see realZooKeeper) and do nothing without.
+// The benchmarks run on a real HBase (see hbasetest.Shared).
 
 // benchBody is an ordinary message's.
 const benchBody = 200
@@ -68,7 +69,7 @@ func benchKey(caller int) push.Key { return push.Key(fmt.Sprintf("key%03d", call
 func rawClient(b *testing.B) gohbase.Client {
 	b.Helper()
 	silence()
-	client := gohbase.NewClient(realZooKeeper(), gohbase.FlushInterval(0), gohbase.RpcQueueSize(100))
+	client := gohbase.NewClient(hbasetest.Shared(b), gohbase.FlushInterval(0), gohbase.RpcQueueSize(100))
 	b.Cleanup(client.Close)
 	return client
 }
@@ -89,9 +90,6 @@ func rawPut(b *testing.B, client gohbase.Client, table string, caller int) error
 // BenchmarkSave measures durable saves of one message each, beside bare puts of
 // as many bytes, and what an idempotency key costs.
 func BenchmarkSave(b *testing.B) {
-	if realZooKeeper() == "" {
-		return
-	}
 	table := realTable(b)
 	client, s := rawClient(b), openReal(b, table, time.Now)
 	save := func(idem bool) func(int, int) error {
@@ -114,9 +112,6 @@ func BenchmarkSave(b *testing.B) {
 
 // BenchmarkSaveFrame measures saves of 64 keys at once, as they come in frames.
 func BenchmarkSaveFrame(b *testing.B) {
-	if realZooKeeper() == "" {
-		return
-	}
 	s := openReal(b, realTable(b), time.Now)
 	callers(b, 8, func(c, _ int) error {
 		writes := make([]push.Write, 64)
@@ -129,9 +124,6 @@ func BenchmarkSaveFrame(b *testing.B) {
 
 // BenchmarkHotKey measures one key that is written to serially, in bursts.
 func BenchmarkHotKey(b *testing.B) {
-	if realZooKeeper() == "" {
-		return
-	}
 	s := openReal(b, realTable(b), time.Now)
 	for _, n := range []int{1, 100} {
 		b.Run(fmt.Sprintf("burst=%d", n), func(b *testing.B) {
@@ -198,9 +190,6 @@ func rawScan(b *testing.B, client gohbase.Client, table string, key push.Key, n 
 // BenchmarkRead measures pages beside bare scans of as many rows, and a page of
 // a reader that is far behind.
 func BenchmarkRead(b *testing.B) {
-	if realZooKeeper() == "" {
-		return
-	}
 	table := realTable(b)
 	client, s := rawClient(b), openReal(b, table, time.Now)
 	fillKey(b, s, "fifty", 50)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
@@ -15,16 +14,14 @@ import (
 	"github.com/tsuna/gohbase/zk"
 	"google.golang.org/protobuf/proto"
 
+	"gopush/hbase/hbasetest"
 	"gopush/message"
 	"gopush/message/storetest"
 )
 
-// realZooKeeper is where a real HBase is to be found, or nothing.
-func realZooKeeper() string { return os.Getenv("GOPUSH_HBASE_ZOOKEEPER") }
-
-// askMaster sends one request to HBase's master.
-func askMaster(ctx context.Context, call hrpc.Call) (proto.Message, error) {
-	addr, err := zk.NewClient(realZooKeeper(), keeperSession).LocateResource(zk.Master.Prepend("/hbase"))
+// askMaster sends one request to the master of the HBase behind a ZooKeeper.
+func askMaster(ctx context.Context, zookeeper string, call hrpc.Call) (proto.Message, error) {
+	addr, err := zk.NewClient(zookeeper, keeperSession).LocateResource(zk.Master.Prepend("/hbase"))
 	if err != nil {
 		return nil, err
 	}
@@ -43,13 +40,13 @@ func askMaster(ctx context.Context, call hrpc.Call) (proto.Message, error) {
 }
 
 // procedure waits for what the master has begun.
-func procedure(ctx context.Context, msg proto.Message) error {
+func procedure(ctx context.Context, zookeeper string, msg proto.Message) error {
 	begun, ok := msg.(interface{ GetProcId() uint64 })
 	if !ok {
 		return fmt.Errorf("a %T is no procedure", msg)
 	}
 	for {
-		msg, err := askMaster(ctx, hrpc.NewGetProcedureState(ctx, begun.GetProcId()))
+		msg, err := askMaster(ctx, zookeeper, hrpc.NewGetProcedureState(ctx, begun.GetProcId()))
 		if err != nil {
 			return err
 		}
@@ -69,17 +66,18 @@ func procedure(ctx context.Context, msg proto.Message) error {
 }
 
 // atMaster has the master do something and waits for it.
-func atMaster(ctx context.Context, call hrpc.Call) error {
-	msg, err := askMaster(ctx, call)
+func atMaster(ctx context.Context, zookeeper string, call hrpc.Call) error {
+	msg, err := askMaster(ctx, zookeeper, call)
 	if err != nil {
 		return err
 	}
-	return procedure(ctx, msg)
+	return procedure(ctx, zookeeper, msg)
 }
 
 // realTable makes a table of the test's own.
 func realTable(t testing.TB, splits ...string) string {
 	t.Helper()
+	zookeeper := hbasetest.Shared(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	name := fmt.Sprintf("gopush_store_test_%08x", rand.Uint32())
@@ -88,15 +86,15 @@ func realTable(t testing.TB, splits ...string) string {
 		keys = append(keys, []byte(s))
 	}
 	create := hrpc.NewCreateTable(ctx, []byte(name), map[string]map[string]string{family: {"VERSIONS": "1", "BLOCKSIZE": "32768"}}, hrpc.SplitKeys(keys))
-	if err := atMaster(ctx, create); err != nil {
+	if err := atMaster(ctx, zookeeper, create); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		err := atMaster(ctx, hrpc.NewDisableTable(ctx, []byte(name)))
+		err := atMaster(ctx, zookeeper, hrpc.NewDisableTable(ctx, []byte(name)))
 		if err == nil {
-			err = atMaster(ctx, hrpc.NewDeleteTable(ctx, []byte(name)))
+			err = atMaster(ctx, zookeeper, hrpc.NewDeleteTable(ctx, []byte(name)))
 		}
 		if err != nil {
 			t.Error(err)
@@ -107,7 +105,7 @@ func realTable(t testing.TB, splits ...string) string {
 
 func openReal(t testing.TB, table string, now func() time.Time) *Store {
 	t.Helper()
-	s, err := Open(Config{ZooKeeper: realZooKeeper(), Table: table}, quiet, now, nil)
+	s, err := Open(Config{ZooKeeper: hbasetest.Shared(t), Table: table}, quiet, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +118,6 @@ func openReal(t testing.TB, table string, now func() time.Time) *Store {
 }
 
 func TestRealStore(t *testing.T) {
-	if realZooKeeper() == "" {
-		return
-	}
 	table := realTable(t, "t4", "t8", "tc")
 	storetest.Run(t, func(t *testing.T, clock *storetest.Clock) message.Store {
 		return openReal(t, table, clock.Now)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gopush/hbase/hbasetest"
 	"gopush/internal/push"
 )
 
@@ -18,11 +19,8 @@ import (
 // yet, on a real HBase. What the test leaves there is removed.
 func realTarget(t *testing.T) (*Admin, Target) {
 	t.Helper()
-	if realZooKeeper() == "" {
-		t.Fatal("GOPUSH_HBASE_ZOOKEEPER is not set; this test needs a real HBase")
-	}
 	target := Target{
-		ZooKeeper: strings.Split(realZooKeeper(), ","),
+		ZooKeeper: strings.Split(hbasetest.Shared(t), ","),
 		Table:     TableName{fmt.Sprintf("gopush_schema_test_%08x", rand.Uint32()), "messages"},
 	}
 	a, err := NewAdmin(AdminConfig{ZooKeeper: target.ZooKeeper, RequestTimeout: time.Minute})
@@ -155,7 +153,7 @@ func TestRealCheck(t *testing.T) {
 			}
 		}
 	}
-	check("HBase has no table " + table.String() + ". Run: gopush migrate up --zookeeper " + realZooKeeper())
+	check("HBase has no table " + table.String() + ". Run: gopush migrate up --zookeeper " + hbasetest.Shared(t))
 	realMessages(t, a, table)
 	check("does not say which schema it has")
 	for _, m := range []struct {

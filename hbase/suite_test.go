@@ -9,13 +9,14 @@ import (
 	"github.com/tsuna/gohbase/region"
 	"go.uber.org/goleak"
 
+	"gopush/hbase/hbasetest"
 	"gopush/message"
 	"gopush/message/storetest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(hbasetest.Main(m)) }
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, clock *storetest.Clock) message.Store {

@@ -16,17 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gopush/hbase"
+	"gopush/hbase/hbasetest"
 	"gopush/internal/push"
 )
 
 // realZooKeeper is that of the HBase that the tests are given.
 func realZooKeeper(t *testing.T) []string {
 	t.Helper()
-	addrs := os.Getenv("GOPUSH_HBASE_ZOOKEEPER")
-	if addrs == "" {
-		t.Fatal("GOPUSH_HBASE_ZOOKEEPER is not set; this test needs a real HBase")
-	}
-	return strings.Split(addrs, ",")
+	return strings.Split(hbasetest.Shared(t), ",")
 }
 
 // realTarget is a table in a namespace of the test's own. It is removed at the

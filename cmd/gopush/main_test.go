@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"gopush/hbase/hbasetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -25,7 +27,7 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN", "GOPUSH_STORE", "GOPUSH_ZOOKEEPER", "GOPUSH_ZNODE_PARENT", "GOPUSH_TABLE"} {
 		_ = os.Unsetenv(name)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(hbasetest.Main(m))
 }
 
 // outcome is what one command line did.

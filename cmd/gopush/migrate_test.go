@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gopush/hbase"
+	"gopush/hbase/hbasetest"
 	"gopush/internal/push"
 	"gopush/migrations"
 )
@@ -114,10 +115,7 @@ func TestProgress(t *testing.T) {
 
 // TestRealMigrate goes through the commands on a real HBase.
 func TestRealMigrate(t *testing.T) {
-	zookeeper := os.Getenv("GOPUSH_HBASE_ZOOKEEPER")
-	if zookeeper == "" {
-		t.Fatal("GOPUSH_HBASE_ZOOKEEPER is not set; this test needs a real HBase")
-	}
+	zookeeper := hbasetest.Shared(t)
 	table := fmt.Sprintf("gopush_cmd_test_%08x:messages", rand.Uint32())
 	t.Setenv("GOPUSH_ZOOKEEPER", zookeeper)
 	t.Setenv("GOPUSH_TABLE", table)

@@ -53,14 +53,14 @@ var Layers = map[string]Layer{
 	// web speaks client protocol v1 too, hence the bytes of it.
 	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
 
-	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
-	"migrations": {Imports: plus(vocabulary, "hbase")},
+	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest", "hbase/hbasetest"}},
+	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
 	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
-	"cmd/gopush":     {Imports: []string{"comet/client", "hbase", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}},
+	"cmd/gopush":     {Imports: []string{"comet/client", "hbase", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},
