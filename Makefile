@@ -58,12 +58,16 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 	$(STAGE) 'all tests $(if $(RACE),with,WITHOUT) the race detector$(if $(RACE),, (no C compiler found))'
 	@$(WITH_HBASE) $(MAKE) all-tests
 
-# The scenarios run twice: on the embedded store among all tests, and on HBase.
-# What stops and kills HBase itself is among all tests, and has one of its own.
+# The scenarios run twice: on the embedded store among all tests, and on HBase. What
+# kills and stops ZooKeeper and HBase runs last and one after the other: a process
+# that is starved for seconds counts as dead.
+SERIAL := ./hbase/hbasetest ./internal/e2e
 all-tests:
-	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '^(TestStoreFaults|TestStack)$$' ./...
 	$(STAGE) 'the scenarios on HBase'
 	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^TestStoreFaults$$' ./internal/e2e
+	$(STAGE) 'faults of HBase'
+	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' $(SERIAL)
 
 faults: ## stop, kill and slow down a real HBase under load, for long, and prove that nothing is lost
 	@GOPUSH_E2E_LONG=1 $(GO) test -count=1 -timeout 60m -v -run '^TestStoreFaults$$' ./internal/e2e

@@ -97,9 +97,9 @@ func follower(ctx context.Context, s *Store, key push.Key, want int) ([]push.ID,
 
 // While regions split and move, writers and readers notice nothing but time.
 func TestRealRegionsMove(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	const keys, each, shakes = 6, 150, 25
+	const keys, each, shakes = 6, 120, 12
 	s := openReal(t, realTable(t), time.Now)
 	var wg sync.WaitGroup
 	wrote := make([][]push.ID, keys)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -45,7 +46,8 @@ func (w *world) holder(ctx context.Context, side string) (*hbasetest.Process, er
 // afterwards. Pushers insist and readers come and go all along, while gopush itself is
 // killed and started again.
 func TestStoreFaults(t *testing.T) {
-	stack := hbasetest.New(t, hbasetest.Options{})
+	// A machine that is busy must not look like a dead process.
+	stack := hbasetest.New(t, hbasetest.Options{SessionTimeout: 10 * time.Second})
 	// Restarts of gopush would hide for how long the fault itself stalls a key.
 	restarts := os.Getenv(LongEnv) == ""
 	for _, fault := range storeFaults {
@@ -74,6 +76,11 @@ var storeFaults = []storeFault{
 
 func underFault(t *testing.T, stack *hbasetest.Stack, fault storeFault, restarts bool) {
 	t.Helper()
+	// HBase's processes end themselves after some faults, and are started again by
+	// whoever runs them.
+	if err := errors.Join(stack.StartAll(), stack.Wait(t.Context())); err != nil {
+		t.Fatal(err)
+	}
 	w := &world{Stack: stack, table: newTable(t, stack.ZooKeeper(), "m", "t")}
 	var err error
 	if w.admin, err = hbase.NewAdmin(hbase.AdminConfig{ZooKeeper: []string{stack.ZooKeeper()}}); err != nil {
@@ -94,9 +101,6 @@ func underFault(t *testing.T, stack *hbasetest.Stack, fault storeFault, restarts
 	t.Logf("%s: longest time without an ack: a keys %s, z keys %s", fault.name,
 		w.steady.Stall(began, sides["a"]...).Round(10*time.Millisecond), w.steady.Stall(began, sides["z"]...).Round(10*time.Millisecond))
 	w.steady.Prove()
-	if err := stack.Wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func killRegionServer(ctx context.Context, w *world) error {
@@ -123,7 +127,7 @@ func stopRegionServer(ctx context.Context, w *world) error {
 	}
 	stopped := time.Now()
 	w.steady.Acked(5)
-	Pause(ctx, forAsLongAs(12*time.Second, time.Minute)-time.Since(stopped))
+	Pause(ctx, forAsLongAs(15*time.Second, time.Minute)-time.Since(stopped))
 	if err := p.Continue(); err != nil {
 		return err
 	}

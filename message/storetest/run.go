@@ -21,7 +21,7 @@ type Check struct {
 }
 
 // checkTimeout bounds one check, on the slowest of stores.
-const checkTimeout = 2 * time.Minute
+const checkTimeout = 5 * time.Minute
 
 // Run holds a store to all the checks.
 func Run(t *testing.T, open Open) {
