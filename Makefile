@@ -61,13 +61,12 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # The scenarios run twice: on the embedded store among all tests, and on HBase. What
 # kills and stops ZooKeeper and HBase runs last and one after the other: a process
 # that is starved for seconds counts as dead.
-SERIAL := ./hbase/hbasetest ./internal/e2e
-all-tests:
+all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
 	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '^(TestStoreFaults|TestStack)$$' ./...
 	$(STAGE) 'the scenarios on HBase'
 	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^TestStoreFaults$$' ./internal/e2e
 	$(STAGE) 'faults of HBase'
-	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' $(SERIAL)
+	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' ./hbase/hbasetest ./internal/e2e
 
 faults: ## stop, kill and slow down a real HBase under load, for long, and prove that nothing is lost
 	@GOPUSH_E2E_LONG=1 $(GO) test -count=1 -timeout 60m -v -run '^TestStoreFaults$$' ./internal/e2e
