@@ -59,7 +59,7 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 	@$(WITH_HBASE) $(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
 
 quick: ## the unit tests alone, without HBase and the race detector; under 20 s
-	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e|hbase/hbasetest)$$')
+	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|hbase/hbasetest)')
 
 race: ## all tests with the race detector, once more and in another order
 	@$(WITH_HBASE) $(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...
