@@ -26,10 +26,9 @@ func (s *Stack) coreSettings() settings {
 	return settings{
 		"fs.defaultFS":   "hdfs://" + s.ports[portNameNode].addr(),
 		"hadoop.tmp.dir": filepath.Join(s.dir, "tmp"),
-		// All processes start at the same time. Whoever is early tries again soon;
-		// by default HBase gives up when the first attempt is refused.
-		"dfs.client.retry.policy.enabled":   "true",
-		"dfs.client.retry.policy.spec":      "200,1500",
+		// So often the data node tries to reach a name node that is not there yet.
+		// (What begins with "dfs." has no effect in this file: Hadoop reads its
+		// defaults for that later.)
 		"ipc.client.connect.retry.interval": "200",
 		"ipc.client.connect.max.retries":    "300",
 	}
@@ -59,6 +58,10 @@ func (s *Stack) hdfsSettings() settings {
 		// Files of a writer that died are closed by orders in the answers to the
 		// data node's heartbeats; the default is 3 s.
 		"dfs.heartbeat.interval": "1",
+		// All processes start at the same time. Whoever is early tries again soon;
+		// by default HBase ends when its first attempt is refused.
+		"dfs.client.retry.policy.enabled": "true",
+		"dfs.client.retry.policy.spec":    "200,1500",
 		// A lone node cannot be replaced by another in a writer's pipeline.
 		"dfs.client.block.write.replace-datanode-on-failure.enable": "false",
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tsuna/gohbase"
 	"github.com/tsuna/gohbase/hrpc"
+	"github.com/tsuna/gohbase/pb"
 )
 
 const family = "m"
@@ -109,7 +110,8 @@ func (s *stackTest) killMaster(t *testing.T) {
 	s.recovers(t)
 }
 
-// What was written is there after everything was killed at once.
+// What was written is there after everything was killed at once. It does not
+// matter that HDFS comes back last.
 func (s *stackTest) killEverything(t *testing.T) {
 	addr := s.ZooKeeper()
 	s.put(t, "before the end")
@@ -119,6 +121,15 @@ func (s *stackTest) killEverything(t *testing.T) {
 			t.Errorf("%s runs", p.Name())
 		}
 	}
+	for _, p := range s.Processes() {
+		if p != s.NameNode() {
+			must(t, p.Start())
+		}
+	}
+	eventually(t, "the master looks for HDFS", func() bool {
+		var now pb.Master
+		return s.cluster().node(t.Context(), "/hbase/master", &now) == nil && s.Master().is(serverOf(now.GetMaster()))
+	})
 	must(t, s.StartAll())
 	s.recovers(t)
 	if s.ZooKeeper() != addr {

@@ -38,11 +38,12 @@ func New(tb testing.TB, opts Options) *Stack {
 	return s
 }
 
-// shared is the stack that this process has started for Shared.
+// shared is what this process knows of the stack that Shared gives.
 var shared struct {
-	mu    sync.Mutex
-	stack *Stack
-	err   error // the start failed; there will be no other
+	mu     sync.Mutex
+	served string // the address of somebody else's stack that was seen to serve
+	stack  *Stack // the one that this process has started
+	err    error  // the start failed; there will be no other
 }
 
 // Shared is the ZooKeeper address of an HBase that serves, and that the tests of
@@ -60,11 +61,18 @@ func Shared(tb testing.TB) string {
 
 func sharedAddr(tb testing.TB) (string, error) {
 	tb.Helper()
-	if addr := os.Getenv(ZooKeeperEnv); addr != "" {
-		return addr, WaitFor(tb.Context(), addr)
-	}
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
+	if addr := os.Getenv(ZooKeeperEnv); addr != "" {
+		if addr == shared.served {
+			return addr, nil
+		}
+		if err := WaitFor(tb.Context(), addr); err != nil {
+			return "", err
+		}
+		shared.served = addr
+		return addr, nil
+	}
 	if shared.stack == nil && shared.err == nil {
 		// It outlives the test that happens to come first.
 		shared.stack, shared.err = Start(context.WithoutCancel(tb.Context()), Options{Progress: os.Stderr})
