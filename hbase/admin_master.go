@@ -73,7 +73,13 @@ func (m *master) once(ctx context.Context, call hrpc.Call) (proto.Message, error
 	if err != nil {
 		return nil, err
 	}
-	client.QueueRPC(call)
+	// Writing it may block for as long as the connection lives.
+	queued := make(chan struct{})
+	go func() {
+		defer close(queued)
+		client.QueueRPC(call)
+	}()
+	defer func() { <-queued }() // an answer has come, or the connection was closed
 	select {
 	case r := <-call.ResultChan():
 		if _, broken := errors.AsType[region.ServerError](r.Error); broken {

@@ -92,20 +92,34 @@ func stateOf(b []byte) TableState {
 	return TableState(n) + TableEnabled
 }
 
-// NamespaceExists asks for a namespace.
-func (a *Admin) NamespaceExists(ctx context.Context, namespace string) (bool, error) {
-	_, err := a.ask(ctx, "GetNamespaceDescriptor",
+// madeBy is what a namespace says that CreateNamespace has made.
+const madeBy = "gopush.made"
+
+// Namespace asks for a namespace, and whether CreateNamespace has made it.
+func (a *Admin) Namespace(ctx context.Context, namespace string) (exists, ours bool, err error) {
+	msg, err := a.ask(ctx, "GetNamespaceDescriptor",
 		&pb.GetNamespaceDescriptorRequest{NamespaceName: &namespace}, &pb.GetNamespaceDescriptorResponse{})
 	if refused(err, classNamespaceNotFound) {
-		return false, nil
+		return false, false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, false, err
+	}
+	if r, ok := msg.(*pb.GetNamespaceDescriptorResponse); ok {
+		for _, c := range r.GetNamespaceDescriptor().GetConfiguration() {
+			ours = ours || c.GetName() == madeBy
+		}
+	}
+	return true, ours, nil
 }
 
 // CreateNamespace is content with one that exists.
 func (a *Admin) CreateNamespace(ctx context.Context, namespace string, tick Tick) error {
 	err := a.do(ctx, tick, "CreateNamespace", &pb.CreateNamespaceRequest{
-		NamespaceDescriptor: &pb.NamespaceDescriptor{Name: []byte(namespace)}, NonceGroup: nonce(), Nonce: nonce(),
+		NamespaceDescriptor: &pb.NamespaceDescriptor{
+			Name: []byte(namespace), Configuration: []*pb.NameStringPair{{Name: new(madeBy), Value: new("true")}},
+		},
+		NonceGroup: nonce(), Nonce: nonce(),
 	}, &pb.CreateNamespaceResponse{})
 	if refused(err, classNamespaceExists) {
 		return nil

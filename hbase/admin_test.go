@@ -152,7 +152,7 @@ func TestTableRequests(t *testing.T) {
 		t.Error(kept, err)
 	}
 	m.on("GetNamespaceDescriptor", always(nil, java(classNamespaceNotFound, "n")))
-	if is, err := a.NamespaceExists(ctx, "n"); is || err != nil {
+	if is, _, err := a.Namespace(ctx, "n"); is || err != nil {
 		t.Error(is, err)
 	}
 	m.on("GetTableState", always(nil, java(classTableNotFound, "x")))

@@ -40,6 +40,15 @@ func realTarget(t *testing.T) (*Admin, Target) {
 	return a, target
 }
 
+// within bounds a test on HBase, which goes on with what it has begun for as long
+// as it takes.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // realMessages makes the table, with the version of the schema.
 func realMessages(t *testing.T, a *Admin, table TableName, splits ...string) {
 	t.Helper()
@@ -50,10 +59,10 @@ func realMessages(t *testing.T, a *Admin, table TableName, splits ...string) {
 	for _, s := range splits {
 		keys = append(keys, []byte(s))
 	}
-	if err := a.CreateNamespace(t.Context(), table.Namespace, nil); err != nil {
+	if err := a.CreateNamespace(within(t), table.Namespace, nil); err != nil {
 		t.Fatal(err)
 	}
-	if exists, err := a.CreateTable(t.Context(), d, keys, nil); exists || err != nil {
+	if exists, err := a.CreateTable(within(t), d, keys, nil); exists || err != nil {
 		t.Fatal(exists, err)
 	}
 }
@@ -61,14 +70,20 @@ func realMessages(t *testing.T, a *Admin, table TableName, splits ...string) {
 // TestRealTable goes through the life of a table.
 func TestRealTable(t *testing.T) {
 	a, target := realTarget(t)
-	ctx, table := t.Context(), target.Table
+	ctx, table := within(t), target.Table
 	if d, err := a.Describe(ctx, table); d != nil || err != nil {
 		t.Error("described what is not there:", d, err)
 	}
-	if is, err := a.NamespaceExists(ctx, table.Namespace); is || err != nil {
+	if is, ours, err := a.Namespace(ctx, table.Namespace); is || ours || err != nil {
 		t.Error(is, err)
 	}
+	if is, ours, err := a.Namespace(ctx, "default"); !is || ours || err != nil {
+		t.Error(is, ours, err)
+	}
 	realMessages(t, a, table, "g", "p")
+	if is, ours, err := a.Namespace(ctx, table.Namespace); !is || !ours || err != nil {
+		t.Error(is, ours, err)
+	}
 	d, err := a.Describe(ctx, table)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +158,7 @@ func TestRealTable(t *testing.T) {
 // TestRealCheck: a store's own check tells each state of a table apart.
 func TestRealCheck(t *testing.T) {
 	a, target := realTarget(t)
-	ctx, table := t.Context(), target.Table
+	ctx, table := within(t), target.Table
 	store := openReal(t, table.String(), time.Now)
 	check := func(want string) {
 		t.Helper()
@@ -175,7 +190,7 @@ func TestRealCheck(t *testing.T) {
 // process that was killed.
 func TestRealLock(t *testing.T) {
 	a, target := realTarget(t)
-	ctx, table := t.Context(), target.Table
+	ctx, table := within(t), target.Table
 	realMessages(t, a, table)
 	other, err := NewAdmin(a.cfg)
 	if err != nil {
@@ -235,7 +250,7 @@ func TestRealLock(t *testing.T) {
 // the master not to try it out itself stands for a cluster whose servers differ.
 func TestRealProof(t *testing.T) {
 	a, _ := realTarget(t)
-	ctx := t.Context()
+	ctx := within(t)
 	if p, err := a.ProveCompression(ctx, "GZ", time.Minute, nil); err != nil || p.Servers == 0 || p.Servers != p.Live {
 		t.Errorf("%+v %v", p, err)
 	}

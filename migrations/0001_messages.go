@@ -84,10 +84,12 @@ func freeze(ctx context.Context, w *Work, frozen bool) error {
 	return w.HBase.ModifyTable(ctx, d, w.Tick)
 }
 
-// dropNamespace leaves one that has other tables, and HBase's default.
+// dropNamespace leaves one that has other tables, and one that somebody else has
+// made, with rights and quotas that would go with it.
 func dropNamespace(ctx context.Context, w *Work) error {
-	if w.Table.Namespace == "default" {
-		return nil
+	exists, ours, err := w.HBase.Namespace(ctx, w.Table.Namespace)
+	if err != nil || !exists || !ours {
+		return err
 	}
 	kept, err := w.HBase.DeleteNamespace(ctx, w.Table.Namespace, w.Tick)
 	if kept {

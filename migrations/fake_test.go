@@ -16,7 +16,7 @@ import (
 // it took effect, as a process that is killed sees it.
 type fake struct {
 	mu         sync.Mutex
-	namespaces map[string]bool
+	namespaces map[string]bool // whether it is ours
 	tables     map[hbase.TableName]*fakeTable
 	codecs     map[string]bool
 	requests   int
@@ -38,7 +38,7 @@ type fakeTable struct {
 var errBroken = errors.New("the process was killed")
 
 func newFake() *fake {
-	return &fake{namespaces: map[string]bool{"default": true}, tables: make(map[hbase.TableName]*fakeTable), codecs: map[string]bool{"NONE": true, "SNAPPY": true}}
+	return &fake{namespaces: map[string]bool{"default": false}, tables: make(map[hbase.TableName]*fakeTable), codecs: map[string]bool{"NONE": true, "SNAPPY": true}}
 }
 
 // ask is one request. It fails if its context has ended. Nothing is held while change runs but mu.
@@ -73,13 +73,18 @@ func (f *fake) Cluster(ctx context.Context) (c hbase.Cluster, err error) {
 	return c, err
 }
 
-func (f *fake) NamespaceExists(ctx context.Context, n string) (is bool, err error) {
-	err = f.ask(ctx, "", func() error { is = f.namespaces[n]; return nil })
-	return is, err
+func (f *fake) Namespace(ctx context.Context, n string) (exists, ours bool, err error) {
+	err = f.ask(ctx, "", func() error { ours, exists = f.namespaces[n]; return nil })
+	return exists, ours, err
 }
 
 func (f *fake) CreateNamespace(ctx context.Context, n string, _ hbase.Tick) error {
-	return f.ask(ctx, "create namespace "+n, func() error { f.namespaces[n] = true; return nil })
+	return f.ask(ctx, "create namespace "+n, func() error {
+		if _, exists := f.namespaces[n]; !exists {
+			f.namespaces[n] = true
+		}
+		return nil
+	})
 }
 
 func (f *fake) DeleteNamespace(ctx context.Context, n string, _ hbase.Tick) (kept bool, err error) {
@@ -132,11 +137,12 @@ func (f *fake) Regions(ctx context.Context, t hbase.TableName) (at map[string]in
 
 func (f *fake) CreateTable(ctx context.Context, d *hbase.Descriptor, splits [][]byte, _ hbase.Tick) (exists bool, err error) {
 	err = f.ask(ctx, "create table "+d.Table().String(), func() error {
+		if _, ok := f.namespaces[d.Table().Namespace]; !ok {
+			return errors.New("no namespace")
+		}
 		switch {
 		case f.tables[d.Table()] != nil:
 			exists = true
-		case !f.namespaces[d.Table().Namespace]:
-			return errors.New("no namespace")
 		case !f.codecs[d.FamilyAttribute("m", "COMPRESSION")]:
 			return errors.New("no such codec")
 		default:

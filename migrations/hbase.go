@@ -10,7 +10,7 @@ import (
 // HBase is what a migration asks of HBase; *hbase.Admin is one.
 type HBase interface {
 	Cluster(ctx context.Context) (hbase.Cluster, error)
-	NamespaceExists(ctx context.Context, namespace string) (bool, error)
+	Namespace(ctx context.Context, namespace string) (exists, ours bool, err error)
 	CreateNamespace(ctx context.Context, namespace string, tick hbase.Tick) error
 	DeleteNamespace(ctx context.Context, namespace string, tick hbase.Tick) (kept bool, err error)
 

@@ -305,6 +305,19 @@ func TestDownAgainstUp(t *testing.T) {
 	}
 }
 
+// TestNamespaceOfOthers: one that was there before stays.
+func TestNamespaceOfOthers(t *testing.T) {
+	f := newFake()
+	f.namespaces["gopush"] = false
+	up(t, f, Options{}, Steps())
+	if _, err := migrator(t, f, Options{}, Steps()).Down(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.seen(target.Table); got.State != hbase.TableMissing || len(got.Namespaces) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestNamespaceStaysWithOtherTables(t *testing.T) {
 	f := newFake()
 	up(t, f, Options{}, Steps())
@@ -358,6 +371,10 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := migrator(t, f, Options{}, Steps()).Down(t.Context(), 0); !push.Is(err, push.KindConflict) {
 		t.Error(err)
+	}
+	f.tables[target.Table].state = hbase.TableDisabled
+	if done := up(t, f, Options{Enable: true}, Steps()); len(done) != 1 || f.seen(target.Table).State != hbase.TableEnabled {
+		t.Error(done)
 	}
 	f = table(hbase.TableDisabled, "gopush.schema", "1", "gopush.schema.oldest", "1")
 	up(t, f, Options{Enable: true}, Steps())

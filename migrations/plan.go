@@ -17,7 +17,11 @@ func (m *Migrator) upward(s *state) ([]Action, error) {
 		return nil, err
 	}
 	if s.mark.Version > m.latest() {
-		return nil, nil // newer, and usable for this program: leave it to the newer one
+		// Newer, and usable for this program: all else is left to the newer one.
+		if s.table == hbase.TableDisabled && !s.frozen() {
+			return []Action{m.enable()}, nil
+		}
+		return nil, nil
 	}
 	changed, differences := s.differences(&m.options)
 	actions := m.proof(s, differences)

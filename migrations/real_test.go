@@ -50,6 +50,15 @@ func realTarget(t *testing.T) hbase.Target {
 	return target
 }
 
+// within bounds a test on HBase, which goes on with what it has begun for as long
+// as it takes.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func admin(t *testing.T, target hbase.Target) *hbase.Admin {
 	t.Helper()
 	a, err := hbase.NewAdmin(hbase.AdminConfig{ZooKeeper: target.ZooKeeper, RequestTimeout: time.Minute})
@@ -63,14 +72,14 @@ func admin(t *testing.T, target hbase.Target) *hbase.Admin {
 // usable fails the test unless nodes can use the table and nothing is pending.
 func usable(t *testing.T, a *hbase.Admin, target hbase.Target, o Options) {
 	t.Helper()
-	if err := a.CheckSchema(t.Context(), target); err != nil {
+	if err := a.CheckSchema(within(t), target); err != nil {
 		t.Error(err)
 	}
 	m, err := New(a, target, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan, err := m.Plan(t.Context()); err != nil || len(plan) != 0 {
+	if plan, err := m.Plan(within(t)); err != nil || len(plan) != 0 {
 		t.Errorf("still to be done: %v, %v", plan, err)
 	}
 }
@@ -90,7 +99,7 @@ func TestRealUpAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			done, err := m.Up(t.Context())
+			done, err := m.Up(within(t))
 			if err != nil {
 				t.Error(err)
 			}
@@ -104,7 +113,7 @@ func TestRealUpAtOnce(t *testing.T) {
 	all.Wait()
 	a := admin(t, target)
 	usable(t, a, target, Options{Regions: 4, Compression: "GZ"})
-	at, err := a.Regions(t.Context(), target.Table)
+	at, err := a.Regions(within(t), target.Table)
 	total := 0
 	for _, n := range at {
 		total += n
@@ -128,8 +137,8 @@ func TestRealDown(t *testing.T) {
 		}
 		return do(m)
 	}
-	up := func(m *Migrator) ([]Action, error) { return m.Up(t.Context()) }
-	down := func(m *Migrator) ([]Action, error) { return m.Down(t.Context(), 0) }
+	up := func(m *Migrator) ([]Action, error) { return m.Up(within(t)) }
+	down := func(m *Migrator) ([]Action, error) { return m.Down(within(t), 0) }
 	if _, err := run(up); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +148,7 @@ func TestRealDown(t *testing.T) {
 	}
 	id := push.IDAt(time.Now())
 	write := push.Write{Key: "a", Messages: []push.Message{{ID: id, Body: []byte("1"), ExpiresAt: time.Now().Add(time.Hour).UnixMilli()}}}
-	if err := errors.Join(store.Save(t.Context(), []push.Write{write})...); err != nil {
+	if err := errors.Join(store.Save(within(t), []push.Write{write})...); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := run(down); !push.Is(err, push.KindConflict) || !strings.Contains(err.Error(), "holds messages") {
@@ -147,11 +156,11 @@ func TestRealDown(t *testing.T) {
 	}
 	usable(t, a, target, Options{})
 	// It stayed writable.
-	if err := errors.Join(store.Discard(t.Context(), "a", id), store.Close()); err != nil {
+	if err := errors.Join(store.Discard(within(t), "a", id), store.Close()); err != nil {
 		t.Error(err)
 	}
 	// A marker is data, too: emptied by hand it goes.
-	if err := errors.Join(a.DisableTable(t.Context(), target.Table, nil), a.DeleteTable(t.Context(), target.Table, nil)); err != nil {
+	if err := errors.Join(a.DisableTable(within(t), target.Table, nil), a.DeleteTable(within(t), target.Table, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := run(up); err != nil {
@@ -160,7 +169,7 @@ func TestRealDown(t *testing.T) {
 	if done, err := run(down); err != nil || len(done) != 1 {
 		t.Error(done, err)
 	}
-	if is, err := a.NamespaceExists(t.Context(), target.Table.Namespace); is || err != nil {
+	if is, _, err := a.Namespace(within(t), target.Table.Namespace); is || err != nil {
 		t.Error("the namespace stays:", is, err)
 	}
 	if done, err := run(down); err != nil || len(done) != 0 {
@@ -176,10 +185,10 @@ func TestRealImpossible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Up(t.Context()); !push.Is(err, push.KindConflict) {
+	if _, err := m.Up(within(t)); !push.Is(err, push.KindConflict) {
 		t.Error(err)
 	}
-	if is, err := a.NamespaceExists(t.Context(), target.Table.Namespace); is || err != nil {
+	if is, _, err := a.Namespace(within(t), target.Table.Namespace); is || err != nil {
 		t.Error(is, err)
 	}
 }
@@ -232,7 +241,7 @@ func TestRealKilled(t *testing.T) {
 			target := realTarget(t)
 			kill(t, target, at)
 			a := admin(t, target)
-			if err := a.CheckSchema(t.Context(), target); err == nil {
+			if err := a.CheckSchema(within(t), target); err == nil {
 				t.Error("the child was done already")
 			}
 			o := Options{Regions: 3}
@@ -240,7 +249,7 @@ func TestRealKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := m.Up(t.Context()); err != nil {
+			if _, err := m.Up(within(t)); err != nil {
 				t.Fatal(err)
 			}
 			usable(t, a, target, o)
@@ -255,7 +264,7 @@ func kill(t *testing.T, target hbase.Target, at string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), exe, "-test.run", "^TestRealKilled$", "-test.v")
+	cmd := exec.CommandContext(within(t), exe, "-test.run", "^TestRealKilled$", "-test.v")
 	cmd.Env = append(os.Environ(), childTable+"="+target.Table.String(), childStop+"="+at)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -291,7 +300,7 @@ func child(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := m.Up(t.Context())
+	done, err := m.Up(within(t))
 	t.Fatalf("it did not stop: %v, %v", done, err)
 }
 
@@ -304,12 +313,12 @@ func TestRealAlter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Up(t.Context()); err != nil {
+		if _, err := m.Up(within(t)); err != nil {
 			t.Fatal(err)
 		}
 		usable(t, a, target, o)
 	}
-	d, err := a.Describe(t.Context(), target.Table)
+	d, err := a.Describe(within(t), target.Table)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func (s *state) frozen() bool {
 
 // look reads the state.
 func (m *Migrator) look(ctx context.Context) (s state, err error) {
-	if s.namespace, err = m.hbase.NamespaceExists(ctx, m.target.Table.Namespace); err != nil {
+	if s.namespace, _, err = m.hbase.Namespace(ctx, m.target.Table.Namespace); err != nil {
 		return s, err
 	}
 	if s.table, err = m.hbase.State(ctx, m.target.Table); err != nil {

@@ -40,7 +40,7 @@ func durability(ctx context.Context, c Cluster, cluster hbase.Cluster) Finding {
 	}
 	if len(hidden) > 0 {
 		return check.say(Unknown, "Make sure there that hbase.rootdir and hbase.wal.dir are on HDFS and hbase.wal.hsync is true: in hbase-site.xml, or at /conf with hbase.regionserver.info.port set.",
-			"store.durability is fsync, for which HBase syncs each write to disk on HDFS; but what %s was started with cannot be read, as its web pages are off or do not answer", strings.Join(hidden, ", "))
+			"store.durability is fsync, for which HBase syncs each write to disk on HDFS; but the settings of %s cannot be read, as web pages are off or do not answer there", strings.Join(hidden, ", "))
 	}
 	var lazy []string
 	for _, s := range known {

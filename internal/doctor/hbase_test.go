@@ -134,7 +134,7 @@ func TestIll(t *testing.T) {
 		"on one disk":   {settings("hbase.rootdir", "file:///x"), "durability", Wrong, "a:1 keeps its log on file://", "HDFS"},
 		"log on disk":   {settings("hbase.rootdir", "hdfs://n/x", "hbase.wal.dir", "/x"), "durability", Wrong, "file://", "HDFS"},
 		"no settings":   {settings(), "durability", Wrong, "file://", "HDFS"},
-		"hidden":        {func(p *patient, _ *Cluster) { p.cluster.Live[1].InfoPort = 0 }, "durability", Unknown, "what b:1 was started with cannot be read", "hbase.regionserver.info.port"},
+		"hidden":        {func(p *patient, _ *Cluster) { p.cluster.Live[1].InfoPort = 0 }, "durability", Unknown, "the settings of b:1 cannot be read", "hbase.regionserver.info.port"},
 		"unreadable": {func(_ *patient, c *Cluster) {
 			c.Settings = func(context.Context, hbase.Server) (map[string]string, error) { return nil, down }
 		}, "durability", Unknown, "a:1 (refused), b:1 (refused)", "hbase-site.xml"},
