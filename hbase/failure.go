@@ -88,7 +88,7 @@ type trimmed struct{ error }
 
 func (t trimmed) Error() string {
 	text, _, _ := strings.Cut(t.error.Error(), "\n\t")
-	return strings.ReplaceAll(text, "\n", " ")
+	return text
 }
 
 func (t trimmed) Unwrap() error { return t.error }

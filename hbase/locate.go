@@ -55,9 +55,9 @@ func (m *metaPlace) at(addr string) *location {
 	return m.place
 }
 
-// find asks ZooKeeper if need be. While ZooKeeper is away its library waits
-// without an end; so one look-up waits for all, and their callers leave it
-// behind when their time is over.
+// find asks ZooKeeper if need be. While ZooKeeper is away or silent its library
+// waits for longer than any call, and cannot be told to stop; so one look-up
+// waits for all, and their callers leave it behind when their time is over.
 func (m *metaPlace) find(ctx context.Context, ask func() (string, error)) (*location, error) {
 	m.mu.Lock()
 	if m.place != nil {
@@ -68,7 +68,7 @@ func (m *metaPlace) find(ctx context.Context, ask func() (string, error)) (*loca
 	if a == nil {
 		a = &keeperAnswer{done: make(chan struct{})}
 		m.asking = a
-		go m.ask(a, ask) // nobody can end it; see above
+		go m.ask(a, ask) // it ends by itself; nobody can wait for that, see above
 	}
 	m.mu.Unlock()
 	select {

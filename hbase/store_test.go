@@ -3,6 +3,7 @@ package hbase
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -446,12 +447,12 @@ func TestNewestPastMarkers(t *testing.T) {
 	if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: burst}})[0]; err != nil {
 		t.Fatal(err)
 	}
-	for i := len(burst) - 1; i >= 0; i-- {
-		if err := s.Discard(t.Context(), "k", burst[i].ID); err != nil {
+	for _, m := range slices.Backward(burst) {
+		if err := s.Discard(t.Context(), "k", m.ID); err != nil {
 			t.Fatal(err)
 		}
-		if newest, err := s.Newest(t.Context(), "k"); err != nil || newest != burst[i].ID-push.Step {
-			t.Errorf("newest is %d, want %d, %v", newest, burst[i].ID-push.Step, err)
+		if newest, err := s.Newest(t.Context(), "k"); err != nil || newest != m.ID-push.Step {
+			t.Errorf("newest is %d, want %d, %v", newest, m.ID-push.Step, err)
 		}
 	}
 }
