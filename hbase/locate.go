@@ -98,6 +98,9 @@ func (r *router) locate(ctx context.Context, table, row []byte) (*location, erro
 	if bytes.Equal(table, metaTable) {
 		return r.locateMeta(ctx)
 	}
+	if string(table) != r.cfg.Table {
+		return nil, errOtherTable
+	}
 	if at := r.tables.find(row); at != nil {
 		return at, nil
 	}
@@ -153,7 +156,10 @@ func metaScan(ctx context.Context, table, row []byte) (*hrpc.Scan, error) {
 		hrpc.Families(map[string][]string{"info": nil}), hrpc.Reversed(), hrpc.CloseScanner(), hrpc.NumberOfRows(1))
 }
 
-var errMeta = errors.New("hbase:meta is being changed")
+var (
+	errMeta       = errors.New("hbase:meta is being changed")
+	errOtherTable = errors.New("hbase: a call for a table that this client is not for")
+)
 
 func metaAnswer(msg any, table, row []byte) (*location, error) {
 	resp, ok := msg.(*pb.ScanResponse)

@@ -308,6 +308,27 @@ func TestNoTable(t *testing.T) {
 	})
 }
 
+// What is known of one table's regions says nothing about another's.
+func TestOtherTable(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, _ *fakeCluster, s *Store) {
+		get, err := hrpc.NewGetStr(t.Context(), "gopush:others", string(hit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took, err := timed(func() error { _, err := s.router.Get(get); return err }); took > 0 || !errors.Is(err, errOtherTable) {
+			t.Errorf("it took %s, %v", took, err)
+		}
+		for _, table := range []string{"gopush:messages", "hbase:meta"} {
+			if get, err = hrpc.NewGetStr(t.Context(), table, string(hit)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.router.Get(get); err != nil {
+				t.Errorf("%s: %v", table, err)
+			}
+		}
+	})
+}
+
 // No more calls are under way than are allowed, and the others wait.
 func TestConcurrency(t *testing.T) {
 	bubble(t, func(c *Config) { c.Concurrency, c.Timeout = 2, 5*time.Second }, func(t *testing.T, c *fakeCluster, s *Store) {

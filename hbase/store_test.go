@@ -35,6 +35,7 @@ func TestConfig(t *testing.T) {
 		{},
 		{ZooKeeper: " "},
 		{ZooKeeper: "a:1", Durability: "none"},
+		{ZooKeeper: "a:1", Root: "hbase"},
 		{ZooKeeper: "a:1", Keep: time.Hour},
 		{ZooKeeper: "a:1", Timeout: -1},
 		{ZooKeeper: "a:1", Concurrency: -1},
@@ -43,6 +44,23 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%+v was accepted", bad)
 			_ = s.Close()
 		}
+	}
+}
+
+// Ids that no place is for are refused, rather than written where nobody could
+// read them.
+func TestImpossibleIDs(t *testing.T) {
+	clock := storetest.NewClock()
+	c := newFakeCluster(clock.Now)
+	s := openFake(t, c, nil)
+	for _, id := range []push.ID{0, -16, push.MaxID} {
+		m := push.Message{ID: id, ExpiresAt: clock.Now().Add(time.Hour).UnixMilli()}
+		if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: []push.Message{m}}})[0]; !push.Is(err, push.KindInternal) {
+			t.Errorf("a save of id %d: %v", id, err)
+		}
+	}
+	if len(c.keys) > 0 {
+		t.Errorf("rows were written: %q", c.keys)
 	}
 }
 

@@ -56,6 +56,9 @@ func each[E any](ctx context.Context, spawns chan struct{}, all []E, f func(int,
 // save writes one row.
 func (s *Store) save(ctx context.Context, w *push.Write) error {
 	last := w.Messages[len(w.Messages)-1].ID
+	if w.Messages[0].ID <= 0 || last >= push.MaxID {
+		return push.E(push.KindInternal, "ids %d to %d cannot be stored", w.Messages[0].ID, last)
+	}
 	values := make(cells, len(w.Messages))
 	var expires int64
 	for i := range w.Messages {
