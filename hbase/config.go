@@ -78,6 +78,9 @@ func (c *Config) Validate() error {
 	if strings.TrimSpace(c.ZooKeeper) == "" {
 		return errors.New("hbase: Config.ZooKeeper is empty; give the addresses of HBase's ZooKeeper, host:port")
 	}
+	if !strings.HasPrefix(c.Root, "/") {
+		return fmt.Errorf("hbase: Root %q is not a znode; it must begin with a slash", c.Root)
+	}
 	if c.Timeout < 0 || c.Stall < 0 || c.Concurrency < 0 || c.Batch < 0 || c.IdempotencyLife < 0 {
 		return errors.New("hbase: Timeout, Stall, Concurrency, Batch and IdempotencyLife must not be negative")
 	}
@@ -91,6 +94,7 @@ func (c *Config) Validate() error {
 func (c *Config) fill() {
 	orDefault(&c.Root, "/hbase")
 	orDefault(&c.Table, "gopush:messages")
+	c.Table = strings.TrimPrefix(c.Table, "default:") // HBase leaves it out, too
 	orDefault(&c.Durability, Fsync)
 	orDefault(&c.Keep, 30*24*time.Hour)
 	orDefault(&c.IdempotencyLife, 24*time.Hour)

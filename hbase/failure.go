@@ -33,7 +33,7 @@ func react(err error) reaction {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return giveUp
 	}
-	if errors.Is(err, gohbase.TableNotFound) || refusals[javaClass(err)] {
+	if errors.Is(err, gohbase.TableNotFound) || errors.Is(err, errOtherTable) || refusals[javaClass(err)] {
 		return refuse
 	}
 	if _, ok := errors.AsType[region.NotServingRegionError](err); ok {
@@ -88,7 +88,7 @@ type trimmed struct{ error }
 
 func (t trimmed) Error() string {
 	text, _, _ := strings.Cut(t.error.Error(), "\n\t")
-	return strings.ReplaceAll(text, "\n", " ")
+	return text
 }
 
 func (t trimmed) Unwrap() error { return t.error }

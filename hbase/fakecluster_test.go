@@ -141,6 +141,27 @@ func (f *fakeConn) QueueRPC(call hrpc.Call) {
 	call.ResultChan() <- hrpc.RPCResult{Msg: msg, Error: err}
 }
 
+// wake lets a server that hung answer what it has taken.
+func (c *fakeCluster) wake(addr string) {
+	c.mu.Lock()
+	c.servers[addr].hung = false
+	var conns []*fakeConn
+	for f := range c.servers[addr].conns {
+		conns = append(conns, f)
+	}
+	c.mu.Unlock()
+	for _, f := range conns {
+		f.mu.Lock()
+		unsent := f.unsent
+		f.unsent = nil
+		f.mu.Unlock()
+		for _, call := range unsent {
+			msg, err := c.carryOut(addr, call)
+			call.ResultChan() <- hrpc.RPCResult{Msg: msg, Error: err}
+		}
+	}
+}
+
 func (c *fakeCluster) hangs(addr string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

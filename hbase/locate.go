@@ -55,9 +55,9 @@ func (m *metaPlace) at(addr string) *location {
 	return m.place
 }
 
-// find asks ZooKeeper if need be. While ZooKeeper is away its library waits
-// without an end; so one look-up waits for all, and their callers leave it
-// behind when their time is over.
+// find asks ZooKeeper if need be. While ZooKeeper is away or silent its library
+// waits for longer than any call, and cannot be told to stop; so one look-up
+// waits for all, and their callers leave it behind when their time is over.
 func (m *metaPlace) find(ctx context.Context, ask func() (string, error)) (*location, error) {
 	m.mu.Lock()
 	if m.place != nil {
@@ -68,7 +68,7 @@ func (m *metaPlace) find(ctx context.Context, ask func() (string, error)) (*loca
 	if a == nil {
 		a = &keeperAnswer{done: make(chan struct{})}
 		m.asking = a
-		go m.ask(a, ask) // nobody can end it; see above
+		go m.ask(a, ask) // it ends by itself; nobody can wait for that, see above
 	}
 	m.mu.Unlock()
 	select {
@@ -97,6 +97,9 @@ func (m *metaPlace) ask(a *keeperAnswer, ask func() (string, error)) {
 func (r *router) locate(ctx context.Context, table, row []byte) (*location, error) {
 	if bytes.Equal(table, metaTable) {
 		return r.locateMeta(ctx)
+	}
+	if string(table) != r.cfg.Table {
+		return nil, errOtherTable
 	}
 	if at := r.tables.find(row); at != nil {
 		return at, nil
@@ -153,7 +156,10 @@ func metaScan(ctx context.Context, table, row []byte) (*hrpc.Scan, error) {
 		hrpc.Families(map[string][]string{"info": nil}), hrpc.Reversed(), hrpc.CloseScanner(), hrpc.NumberOfRows(1))
 }
 
-var errMeta = errors.New("hbase:meta is being changed")
+var (
+	errMeta       = errors.New("hbase:meta is being changed")
+	errOtherTable = errors.New("hbase: a call for a table that this client is not for")
+)
 
 func metaAnswer(msg any, table, row []byte) (*location, error) {
 	resp, ok := msg.(*pb.ScanResponse)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,9 +112,7 @@ func TestHungServerShortCalls(t *testing.T) {
 func TestHungServerWakes(t *testing.T) {
 	bubble(t, func(c *Config) { c.Timeout = time.Minute }, func(t *testing.T, c *fakeCluster, s *Store) {
 		c.set(func(c *fakeCluster) { c.servers["rs2:1"].hung = true })
-		wake := time.AfterFunc(10*time.Second, func() {
-			c.set(func(c *fakeCluster) { c.servers["rs2:1"].hung = false })
-		})
+		wake := time.AfterFunc(10*time.Second, func() { c.wake("rs2:1") })
 		defer wake.Stop()
 		took, err := timed(func() error { return saveOne(t.Context(), s, hit) })
 		if err != nil || took > 12*time.Second {
@@ -309,6 +308,27 @@ func TestNoTable(t *testing.T) {
 	})
 }
 
+// What is known of one table's regions says nothing about another's.
+func TestOtherTable(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, _ *fakeCluster, s *Store) {
+		get, err := hrpc.NewGetStr(t.Context(), "gopush:others", string(hit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took, err := timed(func() error { _, err := s.router.Get(get); return err }); took > 0 || !errors.Is(err, errOtherTable) {
+			t.Errorf("it took %s, %v", took, err)
+		}
+		for _, table := range []string{"gopush:messages", "hbase:meta"} {
+			if get, err = hrpc.NewGetStr(t.Context(), table, string(hit)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.router.Get(get); err != nil {
+				t.Errorf("%s: %v", table, err)
+			}
+		}
+	})
+}
+
 // No more calls are under way than are allowed, and the others wait.
 func TestConcurrency(t *testing.T) {
 	bubble(t, func(c *Config) { c.Concurrency, c.Timeout = 2, 5*time.Second }, func(t *testing.T, c *fakeCluster, s *Store) {
@@ -327,6 +347,32 @@ func TestConcurrency(t *testing.T) {
 		}
 		if kinds[push.KindOutcomeUnknown] != 2 || kinds[push.KindStoreUnavailable] != 1 {
 			t.Errorf("the three failed as %v", kinds)
+		}
+	})
+}
+
+// However many rows a save has, and however slow HBase is, the goroutines are as
+// many as the calls that may be under way.
+func TestFewGoroutines(t *testing.T) {
+	bubble(t, func(c *Config) { c.Concurrency = 4 }, func(t *testing.T, c *fakeCluster, s *Store) {
+		c.set(func(c *fakeCluster) { c.servers["rs2:1"].hung = true })
+		before := runtime.NumGoroutine()
+		writes := make([]push.Write, 100)
+		for i := range writes {
+			id := push.IDAt(time.Now()) + push.ID(i)*push.Step
+			writes[i] = push.Write{Key: hit, Messages: []push.Message{{ID: id, ExpiresAt: time.Now().Add(time.Hour).UnixMilli()}}}
+		}
+		done := make(chan []error)
+		go func() { done <- s.Save(t.Context(), writes) }()
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 1+4 {
+			t.Errorf("a save of 100 rows has %d goroutines", n)
+		}
+		c.wake("rs2:1")
+		for i, err := range <-done {
+			if err != nil {
+				t.Errorf("row %d: %v", i, err)
+			}
 		}
 	})
 }

@@ -23,6 +23,7 @@ type Store struct {
 	lives      lives               // immutable
 	claimLife  time.Duration       // immutable
 	now        func() time.Time    // immutable
+	spawns     chan struct{}       // goroutines of saves of several rows
 
 	gate   sync.RWMutex // held shared by every call
 	closed bool         // guarded by gate
@@ -55,7 +56,7 @@ func open(cfg Config, d dialer, k keeper, log *slog.Logger, now func() time.Time
 	}
 	return &Store{
 		router: newRouter(cfg, d, k, log, m), table: []byte(cfg.Table), durability: durability,
-		lives: lives{cfg.Keep}, claimLife: cfg.IdempotencyLife, now: now,
+		lives: lives{cfg.Keep}, claimLife: cfg.IdempotencyLife, now: now, spawns: make(chan struct{}, cfg.Concurrency),
 	}, nil
 }
 

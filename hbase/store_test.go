@@ -3,6 +3,7 @@ package hbase
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func TestConfig(t *testing.T) {
 		{},
 		{ZooKeeper: " "},
 		{ZooKeeper: "a:1", Durability: "none"},
+		{ZooKeeper: "a:1", Root: "hbase"},
 		{ZooKeeper: "a:1", Keep: time.Hour},
 		{ZooKeeper: "a:1", Timeout: -1},
 		{ZooKeeper: "a:1", Concurrency: -1},
@@ -42,6 +44,23 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%+v was accepted", bad)
 			_ = s.Close()
 		}
+	}
+}
+
+// Ids that no place is for are refused, rather than written where nobody could
+// read them.
+func TestImpossibleIDs(t *testing.T) {
+	clock := storetest.NewClock()
+	c := newFakeCluster(clock.Now)
+	s := openFake(t, c, nil)
+	for _, id := range []push.ID{0, -16, push.MaxID} {
+		m := push.Message{ID: id, ExpiresAt: clock.Now().Add(time.Hour).UnixMilli()}
+		if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: []push.Message{m}}})[0]; !push.Is(err, push.KindInternal) {
+			t.Errorf("a save of id %d: %v", id, err)
+		}
+	}
+	if len(c.keys) > 0 {
+		t.Errorf("rows were written: %q", c.keys)
 	}
 }
 
@@ -446,12 +465,12 @@ func TestNewestPastMarkers(t *testing.T) {
 	if err := s.Save(t.Context(), []push.Write{{Key: "k", Messages: burst}})[0]; err != nil {
 		t.Fatal(err)
 	}
-	for i := len(burst) - 1; i >= 0; i-- {
-		if err := s.Discard(t.Context(), "k", burst[i].ID); err != nil {
+	for _, m := range slices.Backward(burst) {
+		if err := s.Discard(t.Context(), "k", m.ID); err != nil {
 			t.Fatal(err)
 		}
-		if newest, err := s.Newest(t.Context(), "k"); err != nil || newest != burst[i].ID-push.Step {
-			t.Errorf("newest is %d, want %d, %v", newest, burst[i].ID-push.Step, err)
+		if newest, err := s.Newest(t.Context(), "k"); err != nil || newest != m.ID-push.Step {
+			t.Errorf("newest is %d, want %d, %v", newest, m.ID-push.Step, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package hbase
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/tsuna/gohbase/hrpc"
@@ -59,13 +60,12 @@ func (r *router) look(ctx context.Context) {
 func (r *router) patience(now time.Time) map[*server]time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	maps.DeleteFunc(r.suspects, func(_ string, hung time.Time) bool { return now.Sub(hung) >= suspectTime })
 	all := make(map[*server]time.Duration, len(r.servers))
 	for addr, s := range r.servers {
 		all[s] = r.cfg.Stall
-		if hung, ok := r.suspects[addr]; ok && now.Sub(hung) < suspectTime {
+		if _, ok := r.suspects[addr]; ok {
 			all[s] = min(suspectStall, r.cfg.Stall)
-		} else if ok {
-			delete(r.suspects, addr)
 		}
 	}
 	return all

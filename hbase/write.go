@@ -22,7 +22,7 @@ func (s *Store) Save(ctx context.Context, writes []push.Write) []error {
 	}
 	defer s.leave()
 	s.claimAll(ctx, writes, errs)
-	each(writes, func(i int, w *push.Write) {
+	each(ctx, s.spawns, writes, func(i int, w *push.Write) {
 		if errs[i] == nil && len(w.Messages) > 0 {
 			errs[i] = s.save(ctx, w)
 		}
@@ -30,23 +30,35 @@ func (s *Store) Save(ctx context.Context, writes []push.Write) []error {
 	return errs
 }
 
-// each runs f for all elements, at the same time. What is under way with HBase
-// is bounded there.
-func each[E any](all []E, f func(int, *E)) {
+// each runs f for all elements, at the same time, with a goroutine for each that
+// finds a place in spawns. Once ctx has ended f has nothing to wait for, and
+// needs none.
+func each[E any](ctx context.Context, spawns chan struct{}, all []E, f func(int, *E)) {
 	if len(all) == 1 {
 		f(0, &all[0])
 		return
 	}
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	for i := range all {
-		wg.Go(func() { f(i, &all[i]) })
+		select {
+		case spawns <- struct{}{}:
+			wg.Go(func() {
+				defer func() { <-spawns }()
+				f(i, &all[i])
+			})
+		case <-ctx.Done():
+			f(i, &all[i])
+		}
 	}
-	wg.Wait()
 }
 
 // save writes one row.
 func (s *Store) save(ctx context.Context, w *push.Write) error {
 	last := w.Messages[len(w.Messages)-1].ID
+	if w.Messages[0].ID <= 0 || last >= push.MaxID {
+		return push.E(push.KindInternal, "ids %d to %d cannot be stored", w.Messages[0].ID, last)
+	}
 	values := make(cells, len(w.Messages))
 	var expires int64
 	for i := range w.Messages {
@@ -73,7 +85,7 @@ func (s *Store) claimAll(ctx context.Context, writes []push.Write, errs []error)
 		return
 	}
 	failed := make([]error, len(pledges))
-	each(pledges, func(i int, p *pledge) { failed[i] = s.pledge(ctx, p) })
+	each(ctx, s.spawns, pledges, func(i int, p *pledge) { failed[i] = s.pledge(ctx, p) })
 	for i, err := range failed {
 		if err != nil {
 			errs[pledges[i].write] = push.Wrap(push.KindStoreUnavailable, err, "HBase did not take the idempotency key; the message was not stored, try again")

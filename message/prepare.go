@@ -36,12 +36,7 @@ func (s *Service) prepare(ctx context.Context, writes []push.Write) []pending {
 			unplaced = append(unplaced, p)
 		}
 	}
-	together(unplaced, func(p *pending) {
-		prev, err := s.prev(ctx, *p.asked)
-		if p.written.Prev = prev; err != nil {
-			p.err = before(err)
-		}
-	})
+	s.place(ctx, unplaced)
 	s.lookUp(ctx, all)
 	for i := range all {
 		if p := &all[i]; p.err == nil {
@@ -49,6 +44,19 @@ func (s *Service) prepare(ctx context.Context, writes []push.Write) []pending {
 		}
 	}
 	return all
+}
+
+// place finds the id before the first message of each write.
+func (s *Service) place(ctx context.Context, unplaced []*pending) {
+	if len(unplaced) == 0 {
+		return
+	}
+	together(unplaced, func(p *pending) {
+		prev, err := s.prev(ctx, *p.asked)
+		if p.written.Prev = prev; err != nil {
+			p.err = before(err)
+		}
+	})
 }
 
 // accept refuses writers whose epoch is over, and what no comet sends.
@@ -82,6 +90,9 @@ func (s *Service) lookUp(ctx context.Context, all []pending) {
 		if all[i].err == nil {
 			questions = all[i].questions(questions)
 		}
+	}
+	if len(questions) == 0 {
+		return
 	}
 	together(pointers(questions), func(q *question) {
 		p := q.of
@@ -159,6 +170,10 @@ func together[T any](all []*T, f func(*T)) {
 		f(all[0])
 		return
 	}
+	spread(all, f)
+}
+
+func spread[T any](all []*T, f func(*T)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(len(all), maxTogether) {
