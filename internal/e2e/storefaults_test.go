@@ -36,9 +36,14 @@ type world struct {
 
 var sides = map[string][]string{"a": {"a-1", "a-2", "a-3"}, "z": {"z-1", "z-2", "z-3"}}
 
-// holder is the region server of a side.
-func (w *world) holder(ctx context.Context, side string) (*hbasetest.Process, error) {
-	return w.Holder(ctx, w.table, []byte(side+"-1"))
+// holder is the region server of a side. HBase may take a while to say.
+func (w *world) holder(ctx context.Context, side string) (p *hbasetest.Process, err error) {
+	for range 60 {
+		if p, err = w.Holder(ctx, w.table, []byte(side+"-1")); err == nil || !Pause(ctx, time.Second) {
+			break
+		}
+	}
+	return p, err
 }
 
 // What happens to HBase, ZooKeeper and HDFS loses nothing that was acknowledged, keeps
