@@ -141,6 +141,13 @@ func TestRealTable(t *testing.T) {
 	if kept, err := a.DeleteNamespace(ctx, table.Namespace, nil); !kept || err != nil {
 		t.Error("the namespace is gone, with a table in it:", kept, err)
 	}
+	realStates(t, a, table)
+}
+
+// realStates disables the table and enables it again.
+func realStates(t *testing.T, a *Admin, table TableName) {
+	t.Helper()
+	ctx := within(t)
 	if err := errors.Join(a.DisableTable(ctx, table, nil), a.DisableTable(ctx, table, nil)); err != nil {
 		t.Error(err)
 	}
