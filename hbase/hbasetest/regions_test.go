@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/tsuna/gohbase/pb"
 	"google.golang.org/protobuf/proto"
 )
@@ -78,7 +79,7 @@ func TestParseRegion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&want, got); diff != "" {
+		if diff := cmp.Diff(&want, got, cmpopts.IgnoreUnexported(Region{})); diff != "" {
 			t.Errorf("namespace %s (-want +got):\n%s", name, diff)
 		}
 	}
