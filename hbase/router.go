@@ -128,12 +128,12 @@ func (t *try) run(ctx context.Context) (proto.Message, error) {
 	}
 }
 
-// over adds to the end of a call's time what it waited for.
+// over is the end of a call's time: what it could not get past comes first.
 func (t *try) over(err error) error {
 	if t.last == nil {
 		return err
 	}
-	return fmt.Errorf("%w; before that: %w", err, t.last)
+	return fmt.Errorf("%w; then its time was over: %w", t.last, err)
 }
 
 // pause waits for about d, so that calls that failed together do not come back
