@@ -64,8 +64,9 @@ type Config struct {
 	// up again; default 3 s. Give more than the longest pause of the servers'
 	// garbage collection.
 	Stall time.Duration
-	// Concurrency bounds the calls of HBase under way; default 1,024. Others
-	// wait within their deadline.
+	// Concurrency bounds the calls under way at each region server; default
+	// 1,024. Others wait for it within their deadline, and keep nobody from the
+	// other servers.
 	Concurrency int
 	// Batch bounds the calls that share one request to a region server;
 	// default 100.

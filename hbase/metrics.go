@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.00025, 4, 9), NativeHistogramBucketFactor: 1.1,
 		}, []string{"operation"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "gopush_hbase_calls_in_flight", Help: "Calls of HBase under way.",
+			Name: "gopush_hbase_calls_in_flight", Help: "Calls of HBase that are not answered yet, those that wait for a server included.",
 		}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopush_hbase_connections_dropped_total", Help: "Connections to region servers that were given up: broken, unreachable, or silent for too long.",

@@ -23,7 +23,6 @@ type router struct {
 	log     *slog.Logger     // immutable
 	metrics *metrics         // immutable
 
-	slots  chan struct{} // calls under way
 	looks  chan struct{} // look-ups under way
 	meta   *metaPlace
 	tables *regions // of the one table
@@ -44,8 +43,8 @@ const maxLookUps = 8
 func newRouter(cfg Config, d dialer, k keeper, log *slog.Logger, m *metrics) *router {
 	r := &router{
 		cfg: cfg, dial: d, keeper: k, now: time.Now, log: log, metrics: m,
-		slots: make(chan struct{}, cfg.Concurrency), looks: make(chan struct{}, maxLookUps),
-		meta: newMetaPlace(), tables: new(regions),
+		looks: make(chan struct{}, maxLookUps),
+		meta:  newMetaPlace(), tables: new(regions),
 		servers: make(map[string]*server), suspects: make(map[string]time.Time),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -82,30 +81,14 @@ func (r *router) do(ctx context.Context, req *request) (msg proto.Message, regio
 	defer cancel()
 	start := r.now()
 	t := try{router: r, req: req}
-	if err = r.enter(ctx); err == nil {
-		msg, err = t.run(ctx)
-		r.leave()
-	}
+	r.metrics.inFlight.Inc()
+	msg, err = t.run(ctx)
+	r.metrics.inFlight.Dec()
 	r.metrics.call(req.op, outcome(err), r.now().Sub(start))
 	if err != nil {
 		return nil, nil, &failure{err: err, maybe: t.maybe, table: r.cfg.Table}
 	}
 	return msg, t.at.region, nil
-}
-
-func (r *router) enter(ctx context.Context) error {
-	select {
-	case r.slots <- struct{}{}:
-		r.metrics.inFlight.Inc()
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("too many calls of HBase are under way: %w", ctx.Err())
-	}
-}
-
-func (r *router) leave() {
-	r.metrics.inFlight.Dec()
-	<-r.slots
 }
 
 // try is a request with what its tries have led to.
@@ -145,12 +128,12 @@ func (t *try) run(ctx context.Context) (proto.Message, error) {
 	}
 }
 
-// over adds to the end of a call's time what it waited for.
+// over is the end of a call's time: what it could not get past comes first.
 func (t *try) over(err error) error {
 	if t.last == nil {
 		return err
 	}
-	return fmt.Errorf("%w; before that: %w", err, t.last)
+	return fmt.Errorf("%w; then its time was over: %w", t.last, err)
 }
 
 // pause waits for about d, so that calls that failed together do not come back
@@ -177,6 +160,10 @@ func (t *try) once(ctx context.Context) (proto.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	call, err := t.req.make(ctx)
 	if err != nil {
 		return nil, err
@@ -217,7 +204,7 @@ func (r *router) connect(ctx context.Context, addr string) (*server, error) {
 	r.mu.Lock()
 	s := r.servers[addr]
 	if s == nil {
-		s = newServer(addr, r.dial, &r.work)
+		s = newServer(addr, r.dial, &r.work, r.cfg.Concurrency)
 		r.servers[addr] = s
 		r.work.Go(func() { s.dial(dialTime) })
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -329,17 +328,28 @@ func TestOtherTable(t *testing.T) {
 	})
 }
 
-// No more calls are under way than are allowed, and the others wait.
+// No more calls are under way at a server than are allowed; the others wait, and
+// keep nobody from another server.
 func TestConcurrency(t *testing.T) {
-	bubble(t, func(c *Config) { c.Concurrency, c.Timeout = 2, 5*time.Second }, func(t *testing.T, c *fakeCluster, s *Store) {
+	bubble(t, func(c *Config) { c.Concurrency, c.Timeout, c.Stall = 2, 5*time.Second, time.Minute }, func(t *testing.T, c *fakeCluster, s *Store) {
 		c.set(func(c *fakeCluster) { c.servers["rs2:1"].hung = true })
 		errs := make(chan error, 3)
 		for range 3 {
 			go func() { errs <- saveOne(t.Context(), s, hit) }()
 		}
 		synctest.Wait()
-		if n := testutil.ToFloat64(s.router.metrics.inFlight); n != 2 {
-			t.Errorf("%v calls are under way", n)
+		if n := testutil.ToFloat64(s.router.metrics.inFlight); n != 3 {
+			t.Errorf("%v calls are not answered", n)
+		}
+		taken := 0
+		for f := range c.servers["rs2:1"].conns {
+			taken += len(f.unsent)
+		}
+		if taken != 2 {
+			t.Errorf("%d calls are under way", taken)
+		}
+		if took, err := timed(func() error { return saveOne(t.Context(), s, calm) }); took > 0 || err != nil {
+			t.Errorf("a save on another server took %s, %v", took, err)
 		}
 		kinds := map[push.Kind]int{}
 		for range 3 {
@@ -347,32 +357,6 @@ func TestConcurrency(t *testing.T) {
 		}
 		if kinds[push.KindOutcomeUnknown] != 2 || kinds[push.KindStoreUnavailable] != 1 {
 			t.Errorf("the three failed as %v", kinds)
-		}
-	})
-}
-
-// However many rows a save has, and however slow HBase is, the goroutines are as
-// many as the calls that may be under way.
-func TestFewGoroutines(t *testing.T) {
-	bubble(t, func(c *Config) { c.Concurrency = 4 }, func(t *testing.T, c *fakeCluster, s *Store) {
-		c.set(func(c *fakeCluster) { c.servers["rs2:1"].hung = true })
-		before := runtime.NumGoroutine()
-		writes := make([]push.Write, 100)
-		for i := range writes {
-			id := push.IDAt(time.Now()) + push.ID(i)*push.Step
-			writes[i] = push.Write{Key: hit, Messages: []push.Message{{ID: id, ExpiresAt: time.Now().Add(time.Hour).UnixMilli()}}}
-		}
-		done := make(chan []error)
-		go func() { done <- s.Save(t.Context(), writes) }()
-		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n > 1+4 {
-			t.Errorf("a save of 100 rows has %d goroutines", n)
-		}
-		c.wake("rs2:1")
-		for i, err := range <-done {
-			if err != nil {
-				t.Errorf("row %d: %v", i, err)
-			}
 		}
 	})
 }

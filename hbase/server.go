@@ -20,6 +20,8 @@ type server struct {
 	dialled chan struct{} // closed once dialErr is set
 	dialErr error
 
+	slots chan struct{} // calls under way
+
 	end  sync.Once
 	gone chan struct{} // closed when it was given up
 
@@ -34,8 +36,8 @@ type server struct {
 	work *sync.WaitGroup // counts the goroutines of all connections
 }
 
-func newServer(addr string, dial dialer, work *sync.WaitGroup) *server {
-	return &server{addr: addr, conn: dial(addr), dialled: make(chan struct{}), gone: make(chan struct{}), work: work}
+func newServer(addr string, dial dialer, work *sync.WaitGroup, slots int) *server {
+	return &server{addr: addr, conn: dial(addr), dialled: make(chan struct{}), gone: make(chan struct{}), work: work, slots: make(chan struct{}, slots)}
 }
 
 var (
@@ -65,6 +67,20 @@ func (s *server) ready(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// enter takes a slot; leave gives it back.
+func (s *server) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-s.gone:
+		return errGone
+	case <-ctx.Done():
+		return fmt.Errorf("too many calls wait for the region server %s: %w", s.addr, ctx.Err())
+	}
+}
+
+func (s *server) leave() { <-s.slots }
 
 // send queues the call and waits for the answer.
 func (s *server) send(ctx context.Context, call hrpc.Call, now func() time.Time) (proto.Message, error) {

@@ -23,13 +23,12 @@ type Store struct {
 	lives      lives               // immutable
 	claimLife  time.Duration       // immutable
 	now        func() time.Time    // immutable
-	spawns     chan struct{}       // goroutines of saves of several rows
 
 	gate   sync.RWMutex // held shared by every call
 	closed bool         // guarded by gate
 }
 
-var _ message.Store = (*Store)(nil)
+var _ message.Apart = (*Store)(nil)
 
 // Open makes a store, and connects to nothing yet: HBase may be away, and come
 // later. now is the time by which messages end; reg may be nil.
@@ -56,7 +55,7 @@ func open(cfg Config, d dialer, k keeper, log *slog.Logger, now func() time.Time
 	}
 	return &Store{
 		router: newRouter(cfg, d, k, log, m), table: []byte(cfg.Table), durability: durability,
-		lives: lives{cfg.Keep}, claimLife: cfg.IdempotencyLife, now: now, spawns: make(chan struct{}, cfg.Concurrency),
+		lives: lives{cfg.Keep}, claimLife: cfg.IdempotencyLife, now: now,
 	}, nil
 }
 

@@ -22,7 +22,7 @@ func (s *Store) Save(ctx context.Context, writes []push.Write) []error {
 	}
 	defer s.leave()
 	s.claimAll(ctx, writes, errs)
-	each(ctx, s.spawns, writes, func(i int, w *push.Write) {
+	each(writes, func(i int, w *push.Write) {
 		if errs[i] == nil && len(w.Messages) > 0 {
 			errs[i] = s.save(ctx, w)
 		}
@@ -30,27 +30,22 @@ func (s *Store) Save(ctx context.Context, writes []push.Write) []error {
 	return errs
 }
 
-// each runs f for all elements, at the same time, with a goroutine for each that
-// finds a place in spawns. Once ctx has ended f has nothing to wait for, and
-// needs none.
-func each[E any](ctx context.Context, spawns chan struct{}, all []E, f func(int, *E)) {
+// SavesApart says that each write of a Save ends by itself.
+func (s *Store) SavesApart() {}
+
+// each runs f for all elements, at the same time. There are no more than a frame
+// of writes or a burst of messages has; what is under way at a server is bounded
+// there.
+func each[E any](all []E, f func(int, *E)) {
 	if len(all) == 1 {
 		f(0, &all[0])
 		return
 	}
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	for i := range all {
-		select {
-		case spawns <- struct{}{}:
-			wg.Go(func() {
-				defer func() { <-spawns }()
-				f(i, &all[i])
-			})
-		case <-ctx.Done():
-			f(i, &all[i])
-		}
+		wg.Go(func() { f(i, &all[i]) })
 	}
+	wg.Wait()
 }
 
 // save writes one row.
@@ -85,7 +80,7 @@ func (s *Store) claimAll(ctx context.Context, writes []push.Write, errs []error)
 		return
 	}
 	failed := make([]error, len(pledges))
-	each(ctx, s.spawns, pledges, func(i int, p *pledge) { failed[i] = s.pledge(ctx, p) })
+	each(pledges, func(i int, p *pledge) { failed[i] = s.pledge(ctx, p) })
 	for i, err := range failed {
 		if err != nil {
 			errs[pledges[i].write] = push.Wrap(push.KindStoreUnavailable, err, "HBase did not take the idempotency key; the message was not stored, try again")

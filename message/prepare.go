@@ -2,6 +2,8 @@ package message
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -175,13 +177,39 @@ func together[T any](all []*T, f func(*T)) {
 
 func spread[T any](all []*T, f func(*T)) {
 	var next atomic.Int64
-	var wg sync.WaitGroup
+	var c crew
+	defer c.wait()
 	for range min(len(all), maxTogether) {
-		wg.Go(func() {
+		c.run(func() {
 			for i := next.Add(1); i <= int64(len(all)); i = next.Add(1) {
 				f(all[i-1])
 			}
 		})
 	}
-	wg.Wait()
+}
+
+// crew is goroutines that one call waits for. Where one of them panics, the call
+// does, so that whoever recovers for the call recovers for them.
+type crew struct {
+	wg     sync.WaitGroup
+	once   sync.Once
+	failed any
+}
+
+func (c *crew) run(f func()) {
+	c.wg.Go(func() {
+		defer func() {
+			if r := recover(); r != nil {
+				c.once.Do(func() { c.failed = fmt.Sprintf("%v\n%s", r, debug.Stack()) })
+			}
+		}()
+		f()
+	})
+}
+
+func (c *crew) wait() {
+	c.wg.Wait()
+	if c.failed != nil {
+		panic(c.failed)
+	}
 }

@@ -14,6 +14,10 @@ import (
 func (s *Service) Save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	if s.apart && len(writes) > 1 {
+		s.saveApart(ctx, writes, done)
+		return
+	}
 	leave, err := s.enter(ctx)
 	if err != nil {
 		for i := range writes {
@@ -22,6 +26,28 @@ func (s *Service) Save(ctx context.Context, writes []push.Write, done func(int, 
 		return
 	}
 	defer leave()
+	s.save(ctx, writes, done)
+}
+
+// saveApart stores each write by itself: what is slow keeps nothing else.
+func (s *Service) saveApart(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
+	var c crew
+	defer c.wait()
+	for i := range writes {
+		leave, err := s.enter(ctx)
+		if err != nil {
+			done(i, push.Written{}, err)
+			continue
+		}
+		c.run(func() {
+			defer leave()
+			s.save(ctx, writes[i:i+1], func(_ int, w push.Written, err error) { done(i, w, err) })
+		})
+	}
+}
+
+// save is Save of a frame that has its turn.
+func (s *Service) save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
 	all := s.prepare(ctx, writes)
 	ready := make([]*pending, 0, len(writes))
 	rows := make([]push.Write, 0, len(writes))

@@ -13,7 +13,9 @@ import (
 // Config sets a Service up. Zero values mean the default that each field names.
 type Config struct {
 	// Concurrency bounds the calls of the store at a time; default 256. Beyond
-	// it, up to Waiting calls wait, and the others are refused as busy.
+	// it, up to Waiting calls wait, and the others are refused as busy. To a
+	// Store that is Apart each write of a frame is a call, and calls for a server
+	// that is away last long; so the default there is 16,384.
 	Concurrency int
 	// Waiting bounds the calls that wait; default 1,024.
 	Waiting int
@@ -44,6 +46,7 @@ func (c *Config) Validate() error {
 type Service struct {
 	cfg   Config        // immutable
 	store Store         // immutable
+	apart bool          // immutable; the store takes writes apart
 	slots chan struct{} // calls of the store under way
 	queue chan struct{} // those, and the ones that wait
 
@@ -55,11 +58,15 @@ var _ rpc.MessageService = (*Service)(nil)
 
 // NewService answers from store, which stays the caller's to close.
 func NewService(cfg Config, store Store) (*Service, error) {
+	_, apart := store.(Apart)
+	if apart && cfg.Concurrency == 0 {
+		cfg.Concurrency = 16384
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	return &Service{
-		cfg: cfg, store: store, epochs: make(map[string]int64),
+		cfg: cfg, store: store, apart: apart, epochs: make(map[string]int64),
 		slots: make(chan struct{}, cfg.Concurrency), queue: make(chan struct{}, cfg.Concurrency+cfg.Waiting),
 	}, nil
 }

@@ -65,6 +65,15 @@ type Store interface {
 	Close() error
 }
 
+// Apart is a Store of many servers, whose writes succeed, fail and take their
+// time each by itself. Service hands it every write of a frame alone, so that none
+// waits for another one's server.
+type Apart interface {
+	Store
+	// SavesApart does nothing; to have it is what counts.
+	SavesApart()
+}
+
 // Found is what an idempotency key led to.
 type Found struct {
 	ID push.ID

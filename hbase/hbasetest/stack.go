@@ -95,7 +95,7 @@ func (s *Stack) begin(ctx context.Context) error {
 		return err
 	}
 	s.say("starting ZooKeeper, HDFS and HBase in " + s.dir)
-	return s.StartAll() //nolint:contextcheck // what it starts outlives the call
+	return s.StartAll()
 }
 
 // ZooKeeper is its address, which is all that a client has to know.
