@@ -81,6 +81,7 @@ func (p *page) read(c *cell) (m push.Message, err error) {
 func (p *page) all(cells []cell) (push.Page, error) {
 	p.note(cells)
 	ascend(cells)
+	p.Expect(len(cells))
 	if _, err := p.add(cells); err != nil {
 		return push.Page{}, err
 	}

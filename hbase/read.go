@@ -110,7 +110,12 @@ func (w *walk) collect(ctx context.Context, rows int) (cells []cell, deleted pus
 				n++
 			}
 		}
-		if cells = append(cells, chunk...); w.cut && len(chunk) > 0 {
+		if cells == nil {
+			cells = chunk
+		} else {
+			cells = append(cells, chunk...)
+		}
+		if w.cut && len(chunk) > 0 {
 			break
 		}
 	}

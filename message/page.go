@@ -1,6 +1,8 @@
 package message
 
 import (
+	"slices"
+
 	"gopush/internal/push"
 )
 
@@ -35,6 +37,11 @@ func NewAssembler(span push.Span, marks Marks, now int64) *Assembler {
 	a := &Assembler{span: span, marks: marks, now: now, pos: max(span.After, 0), quiet: span.After <= 0}
 	a.gap(marks.Deleted, push.GapDeleted)
 	return a
+}
+
+// Expect makes room for n messages, as far as the page may have them.
+func (a *Assembler) Expect(n int) {
+	a.page.Messages = slices.Grow(a.page.Messages, max(0, min(n, a.span.Limit)))
 }
 
 // From is the id above which rows are to be read.
