@@ -13,12 +13,14 @@ import (
 
 // Bounds of what one stream may occupy on its server, in bytes. A small item
 // counts as itemCost, so that at most some 16,000 items are open; a frame of a
-// service that takes frames counts as frameCost, for at most 256 of them. A
-// stream at its bound is not read, which its sender feels as a full window.
+// service that takes frames counts as frameCost, for at most 4,096 of them: so many
+// writes may wait for a part of the store that is down before those for other parts
+// wait as well. A stream at its bound is not read, which its sender feels as a full
+// window.
 const (
 	streamBudget = 64 << 20
 	itemCost     = 4 << 10
-	frameCost    = 256 << 10
+	frameCost    = 16 << 10
 	answersFrame = 1024    // answers in one frame, some KB each at the most
 	answersBytes = 1 << 20 // of one frame; an answer that is larger is sent alone
 )
