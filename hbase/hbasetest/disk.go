@@ -1,6 +1,7 @@
 package hbasetest
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -13,29 +14,63 @@ import (
 // blocksDir is where the data node keeps what HDFS holds.
 func (s *Stack) blocksDir() string { return filepath.Join(s.dir, "blocks") }
 
-// onSmallDisk has a command see a file system of its own at dir, of so many bytes. It is
-// in a mount namespace, which ends with the process; whoever is not root gets a user
-// namespace for it.
-func onSmallDisk(cmd *exec.Cmd, dir string, size int64) {
-	const script = `mkdir -p "$0" && mount -t tmpfs -o size="$1" tmpfs "$0" && shift && exec "$@"`
+// disk is a file system of its own for the data node, of a chosen size and in memory. It
+// is in a mount namespace that a shell holds, so that it outlives the data node, and
+// nothing of it is left when the stack ends. Whoever is not root gets a user namespace
+// for it.
+type disk struct {
+	holder *exec.Cmd
+	dir    string
+}
+
+const diskScript = `mkdir -p "$1" && mount -t tmpfs -o size="$2" tmpfs "$1" && echo ready && exec sleep 2147483647`
+
+// makeDisk starts the holder, as one of the processes that the keeper ends.
+func makeDisk(dir string, size int64, k *keeper) (*disk, error) {
 	flags := "-m"
 	if os.Getuid() != 0 {
 		flags = "-Urm"
 	}
-	java := cmd.Path
-	cmd.Args = append([]string{"unshare", flags, "/bin/sh", "-c", script, dir, strconv.FormatInt(size, 10), java}, cmd.Args[1:]...)
-	cmd.Path, cmd.Err = exec.LookPath("unshare") // of util-linux; Start tells if it is missing
+	cmd := exec.Command("unshare", flags, "/bin/sh", "-c", diskScript, "sh", dir, strconv.FormatInt(size, 10)) //nolint:noctx // it ends with the stack
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = k.attr()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("a small disk for the data node needs unshare, of util-linux: %w", err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return nil, errors.Join(fmt.Errorf("a small disk for the data node cannot be mounted: %w", err), cmd.Process.Kill(), cmd.Wait())
+	}
+	return &disk{holder: cmd, dir: dir}, nil
+}
+
+// see has a command that was not started yet see the disk.
+func (d *disk) see(cmd *exec.Cmd) {
+	args := []string{"nsenter", "-t", strconv.Itoa(d.holder.Process.Pid), "-m", "--wd=" + cmd.Dir}
+	if os.Getuid() != 0 {
+		args = append(args, "-U", "--preserve-credentials")
+	}
+	cmd.Args = append(append(args, cmd.Path), cmd.Args[1:]...)
+	cmd.Path, cmd.Err = exec.LookPath("nsenter") // of util-linux; Start tells if it is missing
+}
+
+// close ends the holder, and so the disk.
+func (d *disk) close() {
+	_ = d.holder.Process.Kill() // it may be gone with its group
+	_ = d.holder.Wait()
 }
 
 // FillDisk takes all that is left of the data node's disk, until the function that comes
 // back is called. It needs Options.DataNodeBytes.
 func (s *Stack) FillDisk() (free func() error, err error) {
-	pid := s.DataNode().PID()
-	if s.opts.DataNodeBytes == 0 || pid == 0 {
-		return nil, errors.New("the data node has no disk of its own that could be filled, or does not run")
+	if s.disk == nil {
+		return nil, errors.New("the data node has no disk of its own that could be filled")
 	}
-	// The process's own view of the file system.
-	path := filepath.Join("/proc", strconv.Itoa(pid), "root", s.blocksDir(), "filler")
+	// The holder's own view of the file system.
+	path := filepath.Join("/proc", strconv.Itoa(s.disk.holder.Process.Pid), "root", s.disk.dir, "filler")
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("fill the disk: %w", err)

@@ -24,7 +24,7 @@ type Options struct {
 	// Throughput has the JVMs compile for speed, which makes the start slower.
 	Throughput bool
 	// DataNodeBytes is the size of the data node's disk, which then is in memory and
-	// gone when it ends; see FillDisk. 0: a folder on the disk of this machine.
+	// gone when the stack ends; see FillDisk. 0: a folder on the disk of this machine.
 	DataNodeBytes int64
 	// Settings are for the master and the region servers, such as
 	// "hbase.balancer.period"; they go before those of this package.

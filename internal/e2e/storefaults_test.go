@@ -232,14 +232,16 @@ func disableTable(ctx context.Context, w *world) error {
 }
 
 // fillDisk takes the data node's whole disk. HBase ends when it cannot write its log;
-// whoever runs it makes room and starts it again.
+// whoever runs it makes room, and starts the data node and HBase again.
 func fillDisk(ctx context.Context, w *world) error {
 	free, err := w.FillDisk()
 	if err != nil {
 		return err
 	}
 	Pause(ctx, forAsLongAs(8*time.Second, time.Minute))
-	if err := free(); err != nil {
+	// A data node that ran out of space in the middle of a block has to be started again,
+	// or nobody gets at that block any more.
+	if err := errors.Join(free(), w.DataNode().Restart()); err != nil {
 		return err
 	}
 	Until(w.steady.tb, 3*time.Minute, "HBase to serve, or to have ended and be started again", func() (bool, string) {
