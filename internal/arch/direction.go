@@ -32,7 +32,8 @@ var Layers = map[string]Layer{
 	"comet/wire":    {Imports: []string{"internal/push"}},
 
 	"internal/coord":       {Imports: vocabulary},
-	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord")},
+	"internal/coord/held":  {Imports: plus(vocabulary, "internal/coord")},
+	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held")},
 	"internal/rpc/pb":      {},
 	"internal/rpc":         {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb"), Tests: []string{"internal/coord/local"}},
 	"internal/config":      {Imports: []string{"internal/push"}},

@@ -1,0 +1,184 @@
+package coord
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// division is what is known of the ring, and of the change that this machine
+// may be making.
+type division struct {
+	Ring
+	stamp    int64
+	seen     time.Duration            // since when Next is known here
+	empty    map[string]time.Duration // groups of the ring without a node, since when
+	removals []string                 // groups that an operator wants out
+
+	writing bool  // a Rewrite is out
+	need    int64 // number of the Refresh that it waits for
+	ready   int64 // version for whose activation a Refresh was asked for
+}
+
+// mustConfirm reports whether the term owes a confirmation: it may have keys
+// that move.
+func (m *Machine) mustConfirm(s *seat) bool {
+	_, owner := place(m.division.Places, s.member.Group)
+	return owner && !m.cfg.Instant && m.division.Next > m.tenures[s.member.Group].Confirmed
+}
+
+// confirmBy is when a term that owes a confirmation ends.
+func (m *Machine) confirmBy() time.Duration { return m.division.seen + m.cfg.ConfirmWithin }
+
+// drive moves the ring towards what the groups that are there make of it. The
+// primary of the first group that lives does this for all; should two believe
+// to be that one, the stamps let only one of them write.
+func (m *Machine) drive() {
+	d := &m.division
+	if !m.session || d.writing || m.reads.done < d.need || m.retire() || !m.drives() {
+		return
+	}
+	wanted := m.wanted()
+	pending := d.Next != 0
+	switch {
+	case !pending && sameShares(wanted, d.Places):
+	case m.cfg.Instant || len(d.Places) == 0:
+		m.activate(wanted)
+	case pending && sameShares(wanted, d.Places):
+		m.rewrite(func(r *Ring) { r.Next, r.NextPlaces = 0, nil })
+	case !pending || !sameShares(wanted, d.NextPlaces):
+		m.rewrite(func(r *Ring) { r.Next, r.Last, r.NextPlaces = r.Last+1, r.Last+1, wanted })
+	case m.settled():
+		m.activate(wanted)
+	default:
+		d.ready = 0 // the ceilings have to be read after the last confirmation
+	}
+}
+
+// drives reports whether one of the seats is the one that changes the ring.
+func (m *Machine) drives() bool {
+	groups := slices.DeleteFunc(slices.Sorted(maps.Keys(m.tenures)), func(g string) bool { return !m.live(g) })
+	return len(groups) > 0 && slices.ContainsFunc(m.seats, func(s *seat) bool {
+		return s.serving && !s.leaving && s.member.Group == groups[0] && m.proven > m.now.Mono
+	})
+}
+
+// wanted is the division among the groups that are there: those of the ring
+// unless they have been without nodes for too long, and those that have come to
+// serve.
+func (m *Machine) wanted() []Place {
+	var all []Place
+	add := func(group string, weight int) {
+		if t := m.tenures[group]; m.live(group) {
+			weight = t.Member.Weight
+		}
+		if _, ok := place(all, group); !ok {
+			all = append(all, Place{Group: group, Weight: weight})
+		}
+	}
+	for _, p := range m.division.Places {
+		if !m.abandoned(p.Group) {
+			add(p.Group, p.Weight)
+		}
+	}
+	for _, p := range m.division.NextPlaces {
+		if _, ok := m.first(p.Group); ok {
+			add(p.Group, p.Weight)
+		}
+	}
+	for group := range m.tenures {
+		if m.live(group) {
+			add(group, 0)
+		}
+	}
+	slices.SortFunc(all, func(a, b Place) int { return cmp.Compare(a.Group, b.Group) })
+	return all
+}
+
+// abandoned reports whether a group of the ring has to leave it.
+func (m *Machine) abandoned(group string) bool {
+	since, empty := m.division.empty[group]
+	if !empty {
+		return false
+	}
+	late := m.cfg.RemoveAfter > 0 && m.now.Mono-since >= m.cfg.RemoveAfter
+	return late || slices.Contains(m.division.Removed, group)
+}
+
+// settled reports whether every term that could still take something under the
+// active version has confirmed the pending one, or has surely lost its lease.
+func (m *Machine) settled() bool {
+	return !slices.ContainsFunc(m.division.Places, func(p Place) bool {
+		t := m.tenures[p.Group]
+		return m.live(p.Group) && t.Confirmed < m.division.Next && m.now.Mono < m.division.seen+t.Cover
+	})
+}
+
+// activate makes the division the active one. The ceilings are read once more
+// before: what is read after the last confirmation covers every id that the old
+// owners have given for keys that move.
+func (m *Machine) activate(wanted []Place) {
+	d := &m.division
+	version := d.Next
+	if version == 0 {
+		version = d.Last + 1
+	}
+	if d.ready != version {
+		d.ready, d.need = version, m.want()
+		return
+	}
+	places := slices.Clone(wanted)
+	for i := range places {
+		p := &places[i]
+		before, _ := place(d.Places, p.Group)
+		p.Floor = before.Floor
+		if gains(d.Places, wanted, p.Group) {
+			p.Floor = max(p.Floor, m.highest(p.Group))
+		}
+	}
+	m.rewrite(func(r *Ring) {
+		r.Version, r.Last, r.Places, r.Next, r.NextPlaces = version, max(r.Last, version), places, 0, nil
+	})
+}
+
+// retire notes for all that an operator takes a group out. It reports whether
+// it wrote.
+func (m *Machine) retire() bool {
+	d := &m.division
+	for len(d.removals) > 0 {
+		group := d.removals[0]
+		_, there := place(d.Places, group)
+		_, peopled := m.first(group)
+		if there && !peopled && !slices.Contains(d.Removed, group) {
+			m.rewrite(func(r *Ring) { r.Removed = append(r.Removed, group) })
+			return true
+		}
+		d.removals = d.removals[1:]
+	}
+	return false
+}
+
+// rewrite writes the ring with a change. Groups that have a node again are not
+// removed any more.
+func (m *Machine) rewrite(change func(r *Ring)) {
+	next := m.division.Ring
+	next.Removed = slices.DeleteFunc(slices.Clone(next.Removed), func(g string) bool {
+		_, peopled := m.first(g)
+		return peopled
+	})
+	change(&next)
+	slices.Sort(next.Removed)
+	m.division.writing = true
+	m.do(Rewrite{Ring: next, Stamp: m.division.stamp})
+}
+
+// rewritten notes the end of a Rewrite.
+func (m *Machine) rewritten(a Rewrite, outcome Outcome) {
+	m.division.writing = false
+	if outcome != Done {
+		m.division.need = m.want()
+		return
+	}
+	m.sawRing(a.Ring, a.Stamp+1)
+}
