@@ -13,6 +13,7 @@ type division struct {
 	Ring
 	stamp    int64
 	seen     time.Duration            // since when Next is known here
+	still    time.Duration            // since when nothing has changed, or nothing had to
 	empty    map[string]time.Duration // groups of the ring without a node, since when
 	removals []string                 // groups that an operator wants out
 
@@ -31,18 +32,18 @@ func (m *Machine) mustConfirm(s *seat) bool {
 // confirmBy is when a term that owes a confirmation ends.
 func (m *Machine) confirmBy() time.Duration { return m.division.seen + m.cfg.ConfirmWithin }
 
-// drive moves the ring towards what the groups that are there make of it. The
-// primary of the first group that lives does this for all; should two believe
-// to be that one, the stamps let only one of them write.
+// drive moves the ring towards what the groups that are there make of it.
 func (m *Machine) drive() {
 	d := &m.division
-	if !m.session || d.writing || m.reads.done < d.need || m.retire() || !m.drives() {
+	if !m.session || d.writing || m.reads.done < d.need || m.retire() {
 		return
 	}
 	wanted := m.wanted()
 	pending := d.Next != 0
 	switch {
 	case !pending && sameShares(wanted, d.Places):
+		d.still = m.now.Mono
+	case !m.drives():
 	case m.cfg.Instant || len(d.Places) == 0:
 		m.activate(wanted)
 	case pending && sameShares(wanted, d.Places):
@@ -56,11 +57,16 @@ func (m *Machine) drive() {
 	}
 }
 
-// drives reports whether one of the seats is the one that changes the ring.
+// drives reports whether it is for this machine to change the ring. The primary
+// of the first group that lives does so for all; if nothing happens, that of
+// the next one after a session's timeout, and so on. Should two do it at once,
+// the stamps let one of them write.
 func (m *Machine) drives() bool {
 	groups := slices.DeleteFunc(slices.Sorted(maps.Keys(m.tenures)), func(g string) bool { return !m.live(g) })
-	return len(groups) > 0 && slices.ContainsFunc(m.seats, func(s *seat) bool {
-		return s.serving && !s.leaving && s.member.Group == groups[0] && m.proven > m.now.Mono
+	return slices.ContainsFunc(m.seats, func(s *seat) bool {
+		rank := slices.Index(groups, s.member.Group)
+		turn := m.division.still + time.Duration(rank)*m.timeout
+		return rank >= 0 && s.serving && !s.leaving && m.proven > m.now.Mono && m.now.Mono >= turn
 	})
 }
 

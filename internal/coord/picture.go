@@ -70,7 +70,7 @@ func (m *Machine) sawRing(r Ring, stamp int64) {
 	if r.Next != d.Next {
 		d.seen = m.now.Mono
 	}
-	d.Ring, d.stamp = r, stamp
+	d.Ring, d.stamp, d.still = r, stamp, m.now.Mono
 	maps.DeleteFunc(d.empty, func(group string, _ time.Duration) bool {
 		_, there := place(r.Places, group)
 		return !there
