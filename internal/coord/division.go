@@ -19,7 +19,28 @@ type division struct {
 
 	writing bool  // a Rewrite is out
 	need    int64 // number of the Refresh that it waits for
-	ready   int64 // version for whose activation a Refresh was asked for
+	plan    plan  // what a Refresh was asked for
+}
+
+// plan is a change of the ring that is about to be made. It is made only if it
+// still looks right after all has been read again: otherwise two processes that
+// know different things would undo each other's changes without end.
+type plan struct {
+	stamp    int64 // of the ring that it is a change of
+	activate bool  // else it is a pending version, or the end of one
+	places   []Place
+}
+
+// sure reports whether the plan was made before the last Refresh; if not, it
+// asks for one.
+func (m *Machine) sure(activate bool, wanted []Place) bool {
+	d := &m.division
+	p := plan{stamp: d.stamp, activate: activate, places: wanted}
+	if d.plan.stamp == p.stamp && d.plan.activate == activate && sameShares(d.plan.places, wanted) {
+		return true
+	}
+	d.plan, d.need = p, m.want()
+	return false
 }
 
 // mustConfirm reports whether the term owes a confirmation: it may have keys
@@ -40,20 +61,19 @@ func (m *Machine) drive() {
 	}
 	wanted := m.wanted()
 	pending := d.Next != 0
+	same := sameShares(wanted, d.Places)
 	switch {
-	case !pending && sameShares(wanted, d.Places):
-		d.still = m.now.Mono
+	case !pending && same:
+		d.still, d.plan = m.now.Mono, plan{}
 	case !m.drives():
-	case m.cfg.Instant || len(d.Places) == 0:
+		d.plan = plan{}
+	case m.cfg.Instant || len(d.Places) == 0 || pending && sameShares(wanted, d.NextPlaces):
 		m.activate(wanted)
-	case pending && sameShares(wanted, d.Places):
+	case !m.sure(false, wanted):
+	case same:
 		m.rewrite(func(r *Ring) { r.Next, r.NextPlaces = 0, nil })
-	case !pending || !sameShares(wanted, d.NextPlaces):
-		m.rewrite(func(r *Ring) { r.Next, r.Last, r.NextPlaces = r.Last+1, r.Last+1, wanted })
-	case m.settled():
-		m.activate(wanted)
 	default:
-		d.ready = 0 // the ceilings have to be read after the last confirmation
+		m.rewrite(func(r *Ring) { r.Next, r.Last, r.NextPlaces = r.Last+1, r.Last+1, wanted })
 	}
 }
 
@@ -121,18 +141,22 @@ func (m *Machine) settled() bool {
 	})
 }
 
-// activate makes the division the active one. The ceilings are read once more
-// before: what is read after the last confirmation covers every id that the old
-// owners have given for keys that move.
+// activate makes the division the active one, once nobody takes anything under
+// the old one any more. The ceilings are read once more before: what is read
+// after the last confirmation covers every id that the old owners have given
+// for keys that move.
 func (m *Machine) activate(wanted []Place) {
 	d := &m.division
+	if !m.cfg.Instant && !m.settled() {
+		d.plan = plan{}
+		return
+	}
+	if !m.sure(true, wanted) {
+		return
+	}
 	version := d.Next
 	if version == 0 {
 		version = d.Last + 1
-	}
-	if d.ready != version {
-		d.ready, d.need = version, m.want()
-		return
 	}
 	places := slices.Clone(wanted)
 	for i := range places {

@@ -228,7 +228,7 @@ func (m *Machine) begin(ev SessionBegan) {
 // session. What had not begun yet waits for the next one.
 func (m *Machine) end() {
 	m.session, m.proven, m.touching = false, 0, false
-	m.reads.running, m.division.writing, m.division.ready = false, false, 0
+	m.reads.running, m.division.writing, m.division.plan = false, false, plan{}
 	clear(m.sweeping)
 	for _, s := range slices.Clone(m.seats) {
 		s.busy = false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gopush/internal/push"
@@ -352,13 +353,17 @@ func (p *proc) work() bool {
 
 // run does everything that is to be done, in rounds.
 func (w *world) run() {
+	var last []string
 	for busy, n := true, 0; busy; n++ {
 		busy = false
 		for _, p := range w.procs {
 			busy = p.work() || busy
 		}
-		if n > 100_000 {
-			panic("the machines never rest")
+		if n == 5_000 {
+			w.log = func(line string) { last = append(last, line) }
+		}
+		if n > 5_030 {
+			panic("the machines never rest:\n" + strings.Join(last, "\n"))
 		}
 	}
 }
