@@ -156,7 +156,7 @@ func (m *Machine) activate(wanted []Place) {
 	}
 	version := d.Next
 	if version == 0 {
-		version = d.Last + 1
+		version = max(d.Last, m.version) + 1
 	}
 	places := slices.Clone(wanted)
 	for i := range places {
@@ -197,6 +197,7 @@ func (m *Machine) rewrite(change func(r *Ring)) {
 		_, peopled := m.first(g)
 		return peopled
 	})
+	next.Last = max(next.Last, m.version)
 	change(&next)
 	slices.Sort(next.Removed)
 	m.division.writing = true

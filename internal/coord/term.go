@@ -37,7 +37,7 @@ func (m *Machine) claim(s *seat) {
 	if !known {
 		last = tenure{stamp: NoStamp, ceilingStamp: NoStamp}
 	}
-	floor := max(m.now.Wall, m.placeFloor(group), m.highest(""), 0) // a clock before 1970 counts as none
+	floor := max(m.now.Wall, m.placeFloor(group), m.highest(""), m.ceiling, 0) // a clock before 1970 counts as none
 	room := ids(m.cfg.Lease)
 	if floor > push.MaxID-2*room-push.Step {
 		m.do(Failed{ID: s.id, Why: "the range of message ids is used up; the clock or the coordination state was far in the future"})
@@ -50,7 +50,7 @@ func (m *Machine) claim(s *seat) {
 		ID: s.id, RingStamp: m.division.stamp,
 		Stamp: last.stamp, CeilingStamp: last.ceilingStamp, Ceiling: aligned(floor + room),
 		Tenure: Tenure{
-			Epoch: last.Epoch + 1, Owner: s.id, Member: s.member, Floor: floor,
+			Epoch: max(last.Epoch, m.epochs[group]) + 1, Owner: s.id, Member: s.member, Floor: floor,
 			Confirmed: max(m.division.Version, m.division.Next), Cover: m.timeout + m.cfg.ConfirmWithin,
 		},
 	})
@@ -86,6 +86,7 @@ func (m *Machine) begun(a Begin, outcome Outcome) {
 	m.tenures[s.member.Group] = tenure{
 		Tenure: a.Tenure, stamp: a.Stamp + 1, ceiling: a.Ceiling, ceilingStamp: a.CeilingStamp + 1,
 	}
+	m.remember(a.Tenure, a.Ceiling)
 	if !s.leaving {
 		m.enthrone(s)
 	}
@@ -129,6 +130,7 @@ func (m *Machine) lifted(a Lift, outcome Outcome) {
 	if a.CeilingStamp >= t.ceilingStamp { // else something newer was read already
 		t.ceiling, t.ceilingStamp = a.Ceiling, a.CeilingStamp+1
 		m.tenures[a.Group] = t
+		m.remember(t.Tenure, a.Ceiling)
 	}
 }
 

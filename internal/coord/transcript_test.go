@@ -132,6 +132,10 @@ func (w *world) command(t *testing.T, words []string) {
 				t.Fatalf("%s never asks for %s", p.name, words[2])
 			}
 		}
+	case "wipe": // what is kept is lost
+		w.candidates, w.ring = nil, SawRing{}
+		clear(w.tenures)
+		clear(w.ceilings)
 	case "stuck":
 		p.stuck = true
 	case "run":

@@ -152,6 +152,10 @@ func (r *reader) settle(err error, again []piece) {
 	if r.s.life.Err() != nil {
 		return
 	}
+	if errors.Is(err, zk.ErrNoNode) {
+		r.s.end(fmt.Errorf("what was kept in ZooKeeper is gone: %w", err)) // the next session begins it anew
+		return
+	}
 	r.mu.Lock()
 	for _, p := range again {
 		r.dirty[p] = true
