@@ -138,6 +138,10 @@ func (w *world) command(t *testing.T, words []string) {
 		clear(w.ceilings)
 	case "stuck":
 		p.stuck = true
+	case "unstuck":
+		p.stuck = false
+	case "arrive": // what was lost was only late
+		p.arrive()
 	case "run":
 		w.run()
 	case "quiet": // without the lines of what is asked, read and told
