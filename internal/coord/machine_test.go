@@ -64,12 +64,20 @@ func TestLeaseCountsFromSending(t *testing.T) {
 		t.Fatalf("no touch is out: %+v", p.asked)
 	}
 	w.mono += testLease
-	w.run()
+	p.perform(i, Done, false)
+	for _, ev := range p.inbox {
+		p.tell(ev)
+	}
 	if old.until != sent+testLease {
 		t.Errorf("the lease goes to %s, it was proven at %s", old.until, sent)
 	}
 	if old.valid() {
 		t.Error("the lease holds though its proof is as old as that")
+	}
+	p.inbox = nil
+	w.run()
+	if !old.valid() {
+		t.Error("the next touch does not help")
 	}
 }
 
