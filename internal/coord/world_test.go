@@ -50,7 +50,7 @@ type proc struct {
 	stuck   bool // hears and does nothing, but keeps its session
 
 	asked []request
-	late  []Action // whose answer was lost, and that are still on their way
+	late  []Action        // whose answer was lost, and that are still on their way
 	dirty map[string]bool // pieces that have changed since they were read
 	inbox []Event         // read, not told yet; in order
 	terms map[string]*claimed

@@ -105,7 +105,7 @@ func (p *plugged) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.deaf {
-		_ = p.Conn.Close()
+		_ = p.Close()
 		return 0, errors.New("the answer is lost")
 	}
 	return n, err

@@ -250,6 +250,6 @@ func TestChild(t *testing.T) {
 	}
 	c := open(t, Config{Servers: []string{addr}, Root: "/gopush/test", Session: 2 * time.Second})
 	term := serve(t, c, node("node1", "child"))
-	_, _ = fmt.Printf("\nserving %d up to %d\n", term.Epoch(), term.Ceiling()) //nolint:forbidigo // for the parent
+	_, _ = fmt.Printf("\nserving %d up to %d\n", term.Epoch(), term.Ceiling()) // for the parent
 	<-t.Context().Done()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -364,16 +365,8 @@ func (r *reader) readMessages() error {
 		all[id] = addr
 	}
 	r.messages = all
-	r.s.c.report(r.s, coord.SawMessages{All: copied(all)})
+	r.s.c.report(r.s, coord.SawMessages{All: maps.Clone(all)})
 	return nil
-}
-
-func copied(m map[string]string) map[string]string {
-	c := make(map[string]string, len(m))
-	for k, v := range m {
-		c[k] = v
-	}
-	return c
 }
 
 // data reads a node, and watches it if it is not watched yet.

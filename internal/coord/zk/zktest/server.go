@@ -113,7 +113,7 @@ func (s *Server) Start() {
 	}
 	for end := time.Now().Add(time.Minute); !s.serves(); {
 		if time.Now().After(end) {
-			text, _ := os.ReadFile(filepath.Join(s.dir, "log")) //nolint:errcheck // it is only for the message
+			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 			s.tb.Fatalf("ZooKeeper does not serve:\n%s", text)
 		}
 		<-time.After(20 * time.Millisecond)
