@@ -63,7 +63,7 @@ func TestLeaseCountsFromSending(t *testing.T) {
 	if i < 0 {
 		t.Fatalf("no touch is out: %+v", p.asked)
 	}
-	w.mono += testLease
+	w.mono += testLease * 3 / 4
 	p.perform(i, Done, false)
 	for _, ev := range p.inbox {
 		p.tell(ev)
@@ -71,13 +71,38 @@ func TestLeaseCountsFromSending(t *testing.T) {
 	if old.until != sent+testLease {
 		t.Errorf("the lease goes to %s, it was proven at %s", old.until, sent)
 	}
+	w.mono = sent + testLease
 	if old.valid() {
 		t.Error("the lease holds though its proof is as old as that")
 	}
 	p.inbox = nil
+	p.tell(Tick{})
 	w.run()
 	if !old.valid() {
 		t.Error("the next touch does not help")
+	}
+}
+
+// TestUnproven: a term whose session could not be proven for as long as that
+// lasts is over, though nobody has said that the session is.
+func TestUnproven(t *testing.T) {
+	w, old, _ := joined(t)
+	p := old.proc
+	p.tell(Confirm{ID: old.id, Version: 2})
+	w.run()
+	p.stuck = true // the touches do not come back
+	w.mono += testTimeout - 1
+	if p.tell(Tick{}); old.over || old.valid() {
+		t.Errorf("just before: over %t, valid %t", old.over, old.valid())
+	}
+	w.mono++
+	if p.tell(Tick{}); !old.over {
+		t.Error("it is not over")
+	}
+	p.stuck = false
+	w.run()
+	if slices.ContainsFunc(w.candidates, func(s stored) bool { return s.ID == old.id }) {
+		t.Error("its place in line is kept")
 	}
 }
 

@@ -36,7 +36,7 @@ type Coordinator struct {
 	machine *coord.Machine   // guarded by mu
 	terms   map[string]*term // guarded by mu; by id, those that are not over
 	session *session         // guarded by mu; nil: there is none
-	trouble error            // guarded by mu; why there is none, or why it is of no use
+	trouble error            // guarded by mu; why there is none, or why it is of no use; never nil without one
 }
 
 var (
@@ -71,11 +71,14 @@ func (c *Coordinator) Close() error {
 	return nil
 }
 
-// Health is nil while there is a session in which everything could be read; the
-// error says why not. Terms and the view may well last longer than that.
+// Health is nil while there is a connection over which everything could be read;
+// the error says why not. Terms and the view may well last longer than that.
 func (c *Coordinator) Health() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.trouble == nil && !c.session.connected.Load() {
+		return errors.New("there is no connection to ZooKeeper")
+	}
 	return c.trouble
 }
 
@@ -90,7 +93,7 @@ func (c *Coordinator) sessions() {
 		s := newSession(c)
 		if err := s.run(); err != nil && c.life.Err() == nil {
 			c.log.Error("no session with ZooKeeper", slog.Any("error", err))
-			c.fail(err)
+			c.fail(nil, err)
 			pause(c.life, time.Second)
 		}
 	}
@@ -167,11 +170,13 @@ func (c *Coordinator) detach(s *session, why error) {
 	c.step(coord.SessionEnded{})
 }
 
-// fail notes why things cannot be read or written; nil: they can.
-func (c *Coordinator) fail(err error) {
+// fail notes why things cannot be read or written in a session; nil: they can.
+func (c *Coordinator) fail(s *session, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trouble = err
+	if c.session == s {
+		c.trouble = err
+	}
 }
 
 // unique makes an id that nobody has had and nobody will have.

@@ -123,7 +123,7 @@ func (s *session) outcome(err error) coord.Outcome {
 	case errors.Is(err, zk.ErrBadVersion), errors.Is(err, zk.ErrNoNode), errors.Is(err, zk.ErrNodeExists):
 		return coord.Conflict
 	case !lost(err) && s.life.Err() == nil:
-		s.c.fail(err)
+		s.c.fail(s, err)
 		s.c.log.Error("could not write to ZooKeeper", slog.Any("error", err))
 		pause(s.life, time.Second)
 	}

@@ -147,7 +147,7 @@ func (r *reader) work() {
 // little later.
 func (r *reader) settle(err error, again []piece) {
 	if err == nil {
-		r.s.c.fail(nil)
+		r.s.c.fail(r.s, nil)
 		return
 	}
 	if r.s.life.Err() != nil {
@@ -162,7 +162,7 @@ func (r *reader) settle(err error, again []piece) {
 		r.dirty[p] = true
 	}
 	r.mu.Unlock()
-	r.s.c.fail(fmt.Errorf("read from ZooKeeper: %w", err))
+	r.s.c.fail(r.s, fmt.Errorf("read from ZooKeeper: %w", err))
 	if !lost(err) {
 		r.s.c.log.Error("could not read from ZooKeeper", slog.Any("error", err))
 		pause(r.s.life, time.Second)

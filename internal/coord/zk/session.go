@@ -30,8 +30,9 @@ type session struct {
 	has  chan struct{} // there is a session
 	got  func()        // closes has, once
 
-	granted atomic.Int64 // the timeout, in nanoseconds
-	tries   int          // since there was a connection; owned by the library's loop
+	granted   atomic.Int64 // the timeout, in nanoseconds
+	connected atomic.Bool
+	tries     int // since there was a connection; owned by the library's loop
 
 	reader *reader
 	work   sync.WaitGroup // what was started for the session
@@ -149,8 +150,11 @@ func (s *session) event(ev zk.Event) {
 	switch {
 	case ev.Type == zk.EventSession && ev.State == zk.StateHasSession:
 		s.tries = 0
+		s.connected.Store(true)
 		s.got()
 		s.reader.reconnected()
+	case ev.Type == zk.EventSession && ev.State == zk.StateDisconnected:
+		s.connected.Store(false)
 	case ev.Type == zk.EventSession && ev.State == zk.StateExpired:
 		s.end(errExpired)
 	case ev.Type == zk.EventSession && ev.State == zk.StateAuthFailed:
