@@ -56,7 +56,7 @@ func (m *Machine) confirmBy() time.Duration { return m.division.seen + m.cfg.Con
 // drive moves the ring towards what the groups that are there make of it.
 func (m *Machine) drive() {
 	d := &m.division
-	if !m.session || d.writing || m.reads.done < d.need || m.retire() {
+	if !m.session || d.stamp == NoStamp || d.writing || m.reads.done < d.need || m.retire() {
 		return
 	}
 	wanted := m.wanted()

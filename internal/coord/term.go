@@ -20,7 +20,7 @@ func (m *Machine) stand(s *seat) {
 	group := s.member.Group
 	first, _ := m.first(group)
 	switch {
-	case first.ID != s.id:
+	case first.ID != s.id, m.division.stamp == NoStamp: // or nobody can read the ring
 	case !s.stood:
 		s.stood, s.need = true, m.want()
 	case m.tenures[group].Owner == s.id:

@@ -3,6 +3,8 @@ package zk
 import (
 	"errors"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -23,6 +25,9 @@ func (s *session) do(a coord.Action) {
 	default:
 		s.work.Go(func() {
 			outcome := s.outcome(s.perform(a))
+			if outcome == coord.Conflict {
+				pause(s.life, 10*time.Millisecond+rand.N(20*time.Millisecond)) // so that two do not stay in each other's way
+			}
 			s.c.report(s, coord.Answered{Action: a, Outcome: outcome})
 		})
 	}
@@ -60,14 +65,14 @@ func (s *session) perform(a coord.Action) error {
 		return s.begin(a)
 	case coord.Lift:
 		return s.all(
-			&zk.CheckVersionRequest{Path: p.term(a.Group), Version: int32(a.Stamp)},
-			&zk.SetDataRequest{Path: p.ceiling(a.Group), Data: encodeCeiling(a.Ceiling), Version: int32(a.CeilingStamp)},
+			&zk.CheckVersionRequest{Path: p.term(a.Group), Version: version(a.Stamp)},
+			&zk.SetDataRequest{Path: p.ceiling(a.Group), Data: encodeCeiling(a.Ceiling), Version: version(a.CeilingStamp)},
 		)
 	case coord.Amend:
-		_, err := s.conn.Set(p.term(a.Tenure.Member.Group), encodeTenure(a.Tenure), int32(a.Stamp))
+		_, err := s.conn.Set(p.term(a.Tenure.Member.Group), encodeTenure(a.Tenure), version(a.Stamp))
 		return err
 	case coord.Rewrite:
-		_, err := s.conn.Set(p.ring(), encodeRing(a.Ring), int32(a.Stamp))
+		_, err := s.conn.Set(p.ring(), encodeRing(a.Ring), version(a.Stamp))
 		return err
 	case coord.Announce:
 		_, err := s.conn.Create(p.message(a.ID), encodeMessage(a.Addr), zk.FlagEphemeral, acl)
@@ -86,10 +91,19 @@ func (s *session) perform(a coord.Action) error {
 func (s *session) begin(a coord.Begin) error {
 	group := a.Tenure.Member.Group
 	return s.all(
-		&zk.CheckVersionRequest{Path: s.c.paths.ring(), Version: int32(a.RingStamp)},
+		&zk.CheckVersionRequest{Path: s.c.paths.ring(), Version: version(a.RingStamp)},
 		s.write(s.c.paths.term(group), encodeTenure(a.Tenure), a.Stamp),
 		s.write(s.c.paths.ceiling(group), encodeCeiling(a.Ceiling), a.CeilingStamp),
 	)
+}
+
+// version is a stamp as ZooKeeper counts. To it a negative one means "whatever
+// is there", which is never meant here.
+func version(stamp int64) int32 {
+	if stamp < 0 || stamp > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int32(stamp)
 }
 
 // write is the part of a transaction that writes a lasting node.
@@ -97,7 +111,7 @@ func (s *session) write(path string, data []byte, stamp int64) any {
 	if stamp == coord.NoStamp {
 		return &zk.CreateRequest{Path: path, Data: data, Acl: s.c.cfg.acl()}
 	}
-	return &zk.SetDataRequest{Path: path, Data: data, Version: int32(stamp)}
+	return &zk.SetDataRequest{Path: path, Data: data, Version: version(stamp)}
 }
 
 // all carries a transaction out.

@@ -280,15 +280,18 @@ func (r *reader) understood(path string, err error) bool {
 	return err == nil
 }
 
+// ring must be understood: without it nobody knows who owns what.
 func (r *reader) ring() error {
 	path := r.s.c.paths.ring()
 	data, stat, err := r.data(path, true)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if ring, err := decodeRing(data); r.understood(path, err) {
-		r.s.c.report(r.s, coord.SawRing{Ring: ring, Stamp: int64(stat.Version)})
+	ring, err := decodeRing(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
+	r.s.c.report(r.s, coord.SawRing{Ring: ring, Stamp: int64(stat.Version)})
 	return nil
 }
 
