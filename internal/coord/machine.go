@@ -84,7 +84,8 @@ type Machine struct {
 	// versions of the ring may come again as long as a process knows of them.
 	epochs  map[string]int64 // by group
 	ceiling push.ID
-	version int64
+	version int64 // of an active ring
+	last    int64 // of a pending one
 
 	known bool  // all has been read once in this session
 	view  *View // the newest that was published

@@ -80,7 +80,7 @@ func (m *Machine) sawRing(r Ring, stamp int64) {
 		d.seen = m.now.Mono
 	}
 	d.Ring, d.stamp, d.still = r, stamp, m.now.Mono
-	m.version = max(m.version, r.Last)
+	m.version, m.last = max(m.version, r.Version), max(m.last, r.Last)
 	maps.DeleteFunc(d.empty, func(group string, _ time.Duration) bool {
 		_, there := place(r.Places, group)
 		return !there

@@ -51,7 +51,7 @@ func (m *Machine) claim(s *seat) {
 		Stamp: last.stamp, CeilingStamp: last.ceilingStamp, Ceiling: aligned(floor + room),
 		Tenure: Tenure{
 			Epoch: max(last.Epoch, m.epochs[group]) + 1, Owner: s.id, Member: s.member, Floor: floor,
-			Confirmed: max(m.division.Version, m.division.Next), Cover: m.timeout + m.cfg.ConfirmWithin,
+			Confirmed: max(m.division.Version, m.division.Last), Cover: m.timeout + m.cfg.ConfirmWithin,
 		},
 	})
 }
