@@ -66,7 +66,8 @@ type Machine struct {
 	session  bool
 	lease    time.Duration // 0: for ever
 	timeout  time.Duration
-	proven   time.Duration // the session surely lasts until then
+	proven   time.Duration // the lease of the newest proof ends then; 0: there was none
+	sent     time.Duration // when the newest proof was asked for, or the session began
 	touching bool          // a Touch is out
 	touched  time.Duration // when the last one was begun
 	reads    reads
@@ -143,6 +144,7 @@ func (m *Machine) take(ev Event) {
 		m.end()
 	case Touched:
 		m.touching = false
+		m.sent = max(m.sent, ev.Sent)
 		m.proven = max(m.proven, ev.Sent+m.lease)
 	case Answered:
 		m.answered(ev.Action, ev.Outcome)
@@ -221,7 +223,7 @@ func (m *Machine) do(a Action) { m.out = append(m.out, a) }
 // others keep is read anew.
 func (m *Machine) begin(ev SessionBegan) {
 	m.session, m.lease, m.timeout = true, ev.Lease, ev.Timeout
-	m.proven, m.touching, m.touched = 0, false, m.now.Mono-ev.Lease
+	m.proven, m.sent, m.touching, m.touched = 0, m.now.Mono, false, m.now.Mono-ev.Lease
 	if m.lease == 0 {
 		m.proven = forever
 	}

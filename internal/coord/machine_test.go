@@ -106,6 +106,34 @@ func TestUnproven(t *testing.T) {
 	}
 }
 
+// TestWonBeforeProven: a session that is young, in a process that is old, has had
+// no proof yet; that ends nothing.
+func TestWonBeforeProven(t *testing.T) {
+	w := newWorld()
+	w.mono = time.Hour
+	p := w.add("p", Config{})
+	p.connect()
+	term := p.campaign("c", "node1", 1)
+	for range 100 {
+		i := slices.IndexFunc(p.asked, func(r request) bool { return r.action != Action(Touch{}) })
+		switch {
+		case i >= 0:
+			p.perform(i, Done, false)
+		case len(p.inbox) > 0:
+			ev := p.inbox[0]
+			p.inbox = p.inbox[1:]
+			p.tell(ev)
+		}
+	}
+	if w.tenures["node1"].Tenure.Owner != "c" || term.won || term.over {
+		t.Fatalf("%+v, won %t, over %t", w.tenures["node1"], term.won, term.over)
+	}
+	w.run()
+	if !term.valid() {
+		t.Error("the touch does not help")
+	}
+}
+
 // TestPublicKeyMoves: the key of the public stream has an owner like any other.
 func TestPublicKeyMoves(t *testing.T) {
 	w, old, young := joined(t)

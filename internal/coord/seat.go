@@ -83,7 +83,7 @@ func (m *Machine) check(s *seat) {
 	case !s.serving:
 	case m.tenures[s.member.Group].Owner != s.id:
 		m.over(s, "another node serves the group")
-	case m.lease != 0 && m.now.Mono >= m.proven+m.timeout-m.lease:
+	case m.lease != 0 && m.now.Mono >= m.sent+m.timeout:
 		// From now on there may be a successor. Whoever is connected here has to be
 		// sent to it, and must not wait until this node can hear of it.
 		m.over(s, "the session could not be proven for as long as it lasts")
