@@ -1,6 +1,7 @@
 package zktest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,16 +29,8 @@ type Server struct {
 // New takes an address and starts nothing.
 func New(tb testing.TB) *Server {
 	tb.Helper()
-	dir, err := jars()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := &Server{tb: tb, dir: tb.TempDir(), jars: dir, port: freePort(tb)}
-	s.startKeeper()
-	tb.Cleanup(s.close)
-	if err := os.WriteFile(filepath.Join(s.dir, "zoo.cfg"), []byte(s.config()), 0o600); err != nil {
-		tb.Fatal(err)
-	}
+	s := prepare(tb)
+	s.write("zoo.cfg", s.config())
 	return s
 }
 
@@ -47,6 +40,47 @@ func Start(tb testing.TB) *Server {
 	s := New(tb)
 	s.Start()
 	return s
+}
+
+// StartEnsemble starts servers that serve together, as long as most of them run.
+func StartEnsemble(tb testing.TB, n int) []*Server {
+	tb.Helper()
+	all, peers := make([]*Server, n), ""
+	for i := range all {
+		all[i] = prepare(tb)
+		peers += fmt.Sprintf("server.%d=127.0.0.1:%d:%d\n", i+1, freePort(tb), freePort(tb))
+	}
+	for i, s := range all {
+		s.write("zoo.cfg", s.config()+"initLimit=50\nsyncLimit=25\n"+peers)
+		s.write(filepath.Join("data", "myid"), fmt.Sprint(i+1))
+		s.launch()
+	}
+	for _, s := range all {
+		s.wait()
+	}
+	return all
+}
+
+// prepare takes an address.
+func prepare(tb testing.TB) *Server {
+	tb.Helper()
+	dir, err := jars()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &Server{tb: tb, dir: tb.TempDir(), jars: dir, port: freePort(tb)}
+	s.startKeeper()
+	tb.Cleanup(s.close)
+	return s
+}
+
+// write writes a file of the server's.
+func (s *Server) write(name, text string) {
+	s.tb.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		s.tb.Fatal(err)
+	}
 }
 
 // Addr is its address, host:port.
@@ -60,7 +94,7 @@ func (s *Server) config() string {
 		"clientPortAddress=127.0.0.1",
 		"tickTime=200", "minSessionTimeout=1000", "maxSessionTimeout=60000",
 		"maxClientCnxns=0", "admin.enableServer=false", "preAllocSize=1024",
-		"4lw.commands.whitelist=ruok",
+		"4lw.commands.whitelist=ruok,srvr",
 		"",
 	}, "\n")
 }
@@ -99,6 +133,12 @@ func (s *Server) startKeeper() {
 // Start starts the server with the data it has, and returns when it serves.
 func (s *Server) Start() {
 	s.tb.Helper()
+	s.launch()
+	s.wait()
+}
+
+func (s *Server) launch() {
+	s.tb.Helper()
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.tb.Fatal(err)
@@ -111,6 +151,10 @@ func (s *Server) Start() {
 	if err := s.cmd.Start(); err != nil {
 		s.tb.Fatal(err)
 	}
+}
+
+func (s *Server) wait() {
+	s.tb.Helper()
 	for end := time.Now().Add(time.Minute); !s.serves(); {
 		if time.Now().After(end) {
 			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
@@ -120,21 +164,32 @@ func (s *Server) Start() {
 	}
 }
 
-// serves asks the server whether it does.
+// serves reports whether the server does.
 func (s *Server) serves() bool {
+	return s.ask("ruok") == "imok" && strings.Contains(s.ask("srvr"), "Mode: ")
+}
+
+// Leads reports whether the server is the leader of its ensemble.
+func (s *Server) Leads() bool { return strings.Contains(s.ask("srvr"), "Mode: leader") }
+
+// ask has one of the server's four-letter words answered; "" if it does not.
+func (s *Server) ask(word string) string {
 	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second) //nolint:noctx // it has a timeout
 	if err != nil {
-		return false
+		return ""
 	}
 	defer func() { _ = conn.Close() }() // it has answered, or not
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return false
+		return ""
 	}
-	if _, err := io.WriteString(conn, "ruok"); err != nil {
-		return false
+	if _, err := io.WriteString(conn, word); err != nil {
+		return ""
 	}
 	answer, err := io.ReadAll(conn)
-	return err == nil && string(answer) == "imok"
+	if err != nil {
+		return ""
+	}
+	return string(answer)
 }
 
 // Kill ends the server at once; what it has acknowledged is on disk.
