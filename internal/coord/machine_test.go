@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -131,6 +132,56 @@ func TestWonBeforeProven(t *testing.T) {
 	w.run()
 	if !term.valid() {
 		t.Error("the touch does not help")
+	}
+}
+
+// untouched lets p do everything that is to be done but prove its session.
+func (p *proc) untouched() {
+	for range 200 {
+		i := slices.IndexFunc(p.asked, func(r request) bool { return r.action != Action(Touch{}) })
+		switch {
+		case i >= 0:
+			p.perform(i, Done, false)
+		case len(p.inbox) > 0:
+			ev := p.inbox[0]
+			p.inbox = p.inbox[1:]
+			p.tell(ev)
+		case len(p.dirty) > 0:
+			p.read(slices.Min(slices.Collect(maps.Keys(p.dirty))))
+		default:
+			return
+		}
+	}
+}
+
+// TestUntoldConfirms: a term whose caller does not know of it yet needs nobody to
+// confirm a change that came in between.
+func TestUntoldConfirms(t *testing.T) {
+	w, old, young := joined(t)
+	old.proc.tell(Confirm{ID: old.id, Version: 2})
+	w.run()
+	late := w.add("p2", Config{ConfirmWithin: 3 * time.Second, RemoveAfter: -1})
+	late.connect()
+	late.stuck = true
+	young.proc.tell(Leave{ID: young.id})
+	w.run()
+	next := late.campaign("c2", "node2", 1)
+	late.untouched()
+	third := old.proc.campaign("c3", "node3", 1)
+	w.run()
+	if got := w.tenures["node2"].Tenure; got.Owner != next.id || got.Confirmed != 2 || next.won || !third.won || w.ring.Ring.Next != 3 {
+		t.Fatalf("tenure %+v, won %t and %t, ring %+v", got, next.won, third.won, w.ring)
+	}
+	old.proc.tell(Confirm{ID: old.id, Version: 3})
+	late.untouched()
+	w.run()
+	if got := w.tenures["node2"].Tenure; got.Confirmed != 3 || next.won || w.ring.Ring.Version != 3 {
+		t.Errorf("tenure %+v, won %t, ring %+v", got, next.won, w.ring)
+	}
+	late.stuck = false
+	w.run()
+	if !next.valid() || late.view.RingVersion != 3 {
+		t.Errorf("valid %t, ring %d", next.valid(), late.view.RingVersion)
 	}
 }
 

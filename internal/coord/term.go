@@ -101,10 +101,14 @@ func (m *Machine) enthrone(s *seat) {
 // serve writes what a term needs written: first what others wait for.
 func (m *Machine) serve(s *seat) {
 	t := m.tenures[s.member.Group]
+	confirm := s.confirm
+	if !s.told {
+		confirm = m.division.Next // who does not know yet that he serves has nothing in flight
+	}
 	switch {
-	case s.confirm > t.Confirmed && s.confirm == m.division.Next:
+	case confirm > t.Confirmed && confirm == m.division.Next:
 		next := t.Tenure
-		next.Confirmed = s.confirm
+		next.Confirmed = confirm
 		s.busy = true
 		m.do(Amend{ID: s.id, Tenure: next, Stamp: t.stamp})
 	case s.raise > t.ceiling:
