@@ -90,8 +90,11 @@ func (c *Coordinator) mono() time.Duration { return time.Since(c.began) }
 // lost, and a fresh start is the simplest way to rebuild it all.
 func (c *Coordinator) sessions() {
 	for c.life.Err() == nil {
-		s := newSession(c)
-		if err := s.run(); err != nil && c.life.Err() == nil {
+		s, err := newSession(c)
+		if err == nil {
+			err = s.run()
+		}
+		if err != nil && c.life.Err() == nil {
 			c.log.Error("no session with ZooKeeper", slog.Any("error", err))
 			c.fail(nil, err)
 			pause(c.life, time.Second)

@@ -36,16 +36,24 @@ const (
 // what it tells is in the order in which it was read. It is told of changes by
 // watches, and does not rely on them: everything is read anew every few
 // seconds.
+//
+// It has a client of its own, which ends with its connection. The library takes
+// watches along to the next connection in a way that may lose them (it reads
+// how far it has seen without a lock, while the next answer moves that on); with
+// a fresh client and a fresh reading there is nothing to take along. The places
+// that this process has do not depend on it.
 type reader struct {
 	s    *session
 	kick chan struct{} // there is something to do
 
-	mu      sync.Mutex
-	dirty   map[piece]bool  // guarded by mu
-	armed   map[string]bool // guarded by mu; paths with a watch. The library keeps
-	refresh bool            // guarded by mu; another for each call, so one must do.
+	mu    sync.Mutex
+	dirty map[piece]bool  // guarded by mu
+	armed map[string]bool // guarded by mu; paths with a watch. The library keeps
+	asked bool            // guarded by mu; another for each call, so one must do.
+	again bool            // guarded by mu; all is to be read, for a new client
 
 	// owned by run
+	conn     *zk.Conn
 	line     map[string]coord.Candidate // by name
 	messages map[string]string          // address by id
 	ignored  map[string]bool            // paths whose record was complained of
@@ -66,10 +74,10 @@ func (r *reader) wake() {
 	}
 }
 
-// ask has everything read.
+// ask has everything read, as an answer to a Refresh.
 func (r *reader) ask() {
 	r.mu.Lock()
-	r.refresh = true
+	r.asked = true
 	r.mu.Unlock()
 	r.wake()
 }
@@ -85,15 +93,6 @@ func (r *reader) fired(path string) {
 	r.wake()
 }
 
-// reconnected is called with every new connection: watches may have been lost
-// with the old one.
-func (r *reader) reconnected() {
-	r.mu.Lock()
-	clear(r.armed)
-	r.mu.Unlock()
-	r.resync()
-}
-
 // resync has all that is watched read again.
 func (r *reader) resync() {
 	r.mu.Lock()
@@ -104,71 +103,101 @@ func (r *reader) resync() {
 	r.wake()
 }
 
-// run reads what is to be read until the session ends.
+// run reads with one client after the other until the session ends.
 func (r *reader) run() {
+	for r.s.life.Err() == nil {
+		c, err := connect(r.s.life, &r.s.c.cfg, r.s.c.log, true, r.fired)
+		if err == nil {
+			err = r.serve(c)
+			r.s.work.Go(c.close) // which may take a while
+		}
+		if err != nil && !lost(err) {
+			r.complain(err)
+		}
+		pause(r.s.life, rand.N(20*time.Millisecond)) // a server may let go of many at once
+	}
+}
+
+// serve reads what is to be read until the client's connection ends.
+func (r *reader) serve(c *client) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	clear(r.armed)
+	r.again = true
+	r.mu.Unlock()
+	r.conn = c.conn
+	r.wake()
 	next := time.NewTimer(resyncEvery())
 	defer next.Stop()
 	for {
 		select {
-		case <-r.s.life.Done():
-			return
+		case <-c.life.Done():
+			return context.Cause(c.life)
 		case <-next.C:
 			clear(r.line) // what one has read of a node may have changed as well
 			next.Reset(resyncEvery())
 			r.resync()
 		case <-r.kick:
-			r.work()
+			r.work(c.life)
 		}
 	}
+}
+
+// complain says why nothing can be read, and does not say it too often.
+func (r *reader) complain(err error) {
+	r.s.c.fail(r.s, fmt.Errorf("read from ZooKeeper: %w", err))
+	r.s.c.log.Error("could not read from ZooKeeper", slog.Any("error", err))
+	pause(r.s.life, time.Second)
 }
 
 // resyncEvery spreads the load of many processes.
 func resyncEvery() time.Duration { return 5*time.Second + rand.N(5*time.Second) }
 
 // work reads until nothing is left to read.
-func (r *reader) work() {
-	for r.s.life.Err() == nil {
-		all, some := r.next()
+func (r *reader) work(life context.Context) {
+	for life.Err() == nil {
+		all, asked, some := r.next()
 		var err error
 		switch {
 		case all:
 			err = r.everything()
-			r.answer(err)
 		case len(some) > 0:
 			err = r.pieces(some)
 		default:
 			return
 		}
-		r.settle(err, some)
+		if asked {
+			r.answer(err)
+		}
+		r.settle(err, all, some)
 	}
 }
 
 // settle notes whether reading works. What could not be read is read again, a
 // little later.
-func (r *reader) settle(err error, again []piece) {
-	if err == nil {
+func (r *reader) settle(err error, all bool, some []piece) {
+	switch {
+	case err == nil:
 		r.s.c.fail(r.s, nil)
 		return
-	}
-	if r.s.life.Err() != nil {
-		return
-	}
-	if errors.Is(err, zk.ErrNoNode) {
+	case errors.Is(err, zk.ErrNoNode):
 		r.s.end(fmt.Errorf("what was kept in ZooKeeper is gone: %w", err)) // the next session begins it anew
 		return
 	}
 	r.mu.Lock()
-	for _, p := range again {
+	r.again = r.again || all
+	for _, p := range some {
 		r.dirty[p] = true
 	}
 	r.mu.Unlock()
-	r.s.c.fail(r.s, fmt.Errorf("read from ZooKeeper: %w", err))
-	if !lost(err) {
-		r.s.c.log.Error("could not read from ZooKeeper", slog.Any("error", err))
-		pause(r.s.life, time.Second)
-		return
+	r.wake()
+	if lost(err) {
+		pause(r.s.life, 20*time.Millisecond)
+	} else {
+		r.complain(err)
 	}
-	pause(r.s.life, 50*time.Millisecond)
 }
 
 // answer ends a Refresh.
@@ -181,25 +210,24 @@ func (r *reader) answer(err error) {
 }
 
 // next takes what is to be read: everything, or some pieces.
-func (r *reader) next() (all bool, some []piece) {
+func (r *reader) next() (all, asked bool, some []piece) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refresh {
-		r.refresh = false
-		clear(r.dirty)
-		return true, nil
-	}
-	for p := range r.dirty {
-		some = append(some, p)
+	all, asked = r.asked || r.again, r.asked
+	r.asked, r.again = false, false
+	if !all {
+		for p := range r.dirty {
+			some = append(some, p)
+		}
 	}
 	clear(r.dirty)
-	return false, some
+	return all, asked, some
 }
 
 // everything reads all there is, no older than now.
 func (r *reader) everything() error {
 	clear(r.line)
-	if _, err := r.s.conn.Sync(string(r.s.c.paths)); err != nil {
+	if _, err := r.conn.Sync(string(r.s.c.paths)); err != nil {
 		return err
 	}
 	return errors.Join(r.pieces([]piece{{kind: pieceComets}, {kind: pieceRing}}), r.terms(true), r.readMessages())
@@ -255,7 +283,7 @@ func (r *reader) comets() error {
 // comet reads one candidate; false if it has gone, or cannot be understood.
 func (r *reader) comet(name string) (coord.Candidate, bool, error) {
 	path := r.s.c.paths.comet(name)
-	data, stat, err := r.s.conn.Get(path)
+	data, stat, err := r.conn.Get(path)
 	own := err == nil && stat.EphemeralOwner == r.s.conn.SessionID()
 	if own {
 		data, _, err = r.data(path, true)
@@ -331,7 +359,7 @@ func (r *reader) term(group string) error {
 // ceiling must be understood: nobody may begin below one that he cannot read.
 func (r *reader) ceiling(group string) error {
 	path := r.s.c.paths.ceiling(group)
-	data, stat, err := r.s.conn.Get(path)
+	data, stat, err := r.conn.Get(path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -354,7 +382,7 @@ func (r *reader) readMessages() error {
 		addr, known := r.messages[id]
 		if !known {
 			path := r.s.c.paths.message(id)
-			data, _, err := r.s.conn.Get(path)
+			data, _, err := r.conn.Get(path)
 			if errors.Is(err, zk.ErrNoNode) {
 				continue
 			}
@@ -375,9 +403,9 @@ func (r *reader) readMessages() error {
 // data reads a node, and watches it if it is not watched yet.
 func (r *reader) data(path string, watch bool) ([]byte, *zk.Stat, error) {
 	if !watch || !r.arm(path) {
-		return r.s.conn.Get(path)
+		return r.conn.Get(path)
 	}
-	data, stat, _, err := r.s.conn.GetW(path)
+	data, stat, _, err := r.conn.GetW(path)
 	r.disarm(path, err)
 	return data, stat, err
 }
@@ -386,10 +414,10 @@ func (r *reader) data(path string, watch bool) ([]byte, *zk.Stat, error) {
 // yet.
 func (r *reader) children(path string) ([]string, error) {
 	if !r.arm(path) {
-		names, _, err := r.s.conn.Children(path)
+		names, _, err := r.conn.Children(path)
 		return names, err
 	}
-	names, _, _, err := r.s.conn.ChildrenW(path)
+	names, _, _, err := r.conn.ChildrenW(path)
 	r.disarm(path, err)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -422,7 +450,7 @@ func (r *reader) disarm(path string, err error) {
 // lost reports whether an error is the connection's or the session's end, which
 // others see to.
 func lost(err error) bool {
-	for _, known := range []error{zk.ErrConnectionClosed, zk.ErrClosing, zk.ErrNoServer, zk.ErrSessionExpired, zk.ErrSessionMoved, context.Canceled} {
+	for _, known := range []error{errBroken, errExpired, zk.ErrConnectionClosed, zk.ErrClosing, zk.ErrNoServer, zk.ErrSessionExpired, zk.ErrSessionMoved, context.Canceled} {
 		if errors.Is(err, known) {
 			return true
 		}

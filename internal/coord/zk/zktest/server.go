@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,14 +46,15 @@ func Start(tb testing.TB) *Server {
 // StartEnsemble starts servers that serve together, as long as most of them run.
 func StartEnsemble(tb testing.TB, n int) []*Server {
 	tb.Helper()
-	all, peers := make([]*Server, n), ""
+	all := make([]*Server, n)
+	peers := []string{"initLimit=50", "syncLimit=25"}
 	for i := range all {
 		all[i] = prepare(tb)
-		peers += fmt.Sprintf("server.%d=127.0.0.1:%d:%d\n", i+1, freePort(tb), freePort(tb))
+		peers = append(peers, fmt.Sprintf("server.%d=127.0.0.1:%d:%d", i+1, freePort(tb), freePort(tb)))
 	}
 	for i, s := range all {
-		s.write("zoo.cfg", s.config()+"initLimit=50\nsyncLimit=25\n"+peers)
-		s.write(filepath.Join("data", "myid"), fmt.Sprint(i+1))
+		s.write("zoo.cfg", s.config()+strings.Join(peers, "\n")+"\n")
+		s.write(filepath.Join("data", "myid"), strconv.Itoa(i+1))
 		s.launch()
 	}
 	for _, s := range all {
