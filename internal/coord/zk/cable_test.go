@@ -3,16 +3,19 @@ package zk
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"sync"
 )
 
 // cable is what a test connects a coordinator through, to cut it.
 type cable struct {
-	mu    sync.Mutex
-	cut   bool
-	conns map[net.Conn]bool
+	mu        sync.Mutex
+	cut       bool
+	conns     map[net.Conn]bool
+	noWatches bool // events of watches are dropped on the way
 	// lose is what a request holds whose answer gets lost: the connection breaks
 	// as soon as it has been sent. Once.
 	lose  []byte
@@ -37,6 +40,9 @@ func (c *cable) dial(ctx context.Context, network, addr string) (net.Conn, error
 	}
 	c.conns[conn] = true
 	c.began++
+	if c.noWatches {
+		return &plugged{Conn: &filtered{Conn: conn}, cable: c}, nil
+	}
 	return &plugged{Conn: conn, cable: c}, nil
 }
 
@@ -109,4 +115,32 @@ func (p *plugged) Read(b []byte) (int, error) {
 		return 0, errors.New("the answer is lost")
 	}
 	return n, err
+}
+
+// filtered is a connection whose events of watches are dropped: packets whose
+// number is -1.
+type filtered struct {
+	net.Conn
+	greeted bool
+	rest    []byte
+}
+
+func (f *filtered) Read(b []byte) (int, error) {
+	for len(f.rest) == 0 {
+		size := make([]byte, 4)
+		if _, err := io.ReadFull(f.Conn, size); err != nil {
+			return 0, err
+		}
+		packet := make([]byte, binary.BigEndian.Uint32(size))
+		if _, err := io.ReadFull(f.Conn, packet); err != nil {
+			return 0, err
+		}
+		if event := f.greeted && binary.BigEndian.Uint32(packet) == 1<<32-1; !event {
+			f.rest = append(size, packet...)
+		}
+		f.greeted = true
+	}
+	n := copy(b, f.rest)
+	f.rest = f.rest[n:]
+	return n, nil
 }

@@ -89,6 +89,25 @@ func TestFlicker(t *testing.T) {
 	}
 }
 
+// TestLostWatches: without any event of a watch, everything is seen a little
+// later, and a successor still comes to serve.
+func TestLostWatches(t *testing.T) {
+	server := zktest.Start(t)
+	wire := &cable{noWatches: true}
+	cfg := testConfig(server)
+	cfg.Dial = wire.dial
+	deaf, other := open(t, cfg), open(t, testConfig(server))
+	first := serve(t, other, node("node1", "a"))
+	second := campaign(t, deaf, node("node1", "b"))
+	other.Register("m:1")
+	until(t, deaf, "the message node", func(v *coord.View) bool { return len(v.Messages) == 1 })
+	until(t, other, "both", func(v *coord.View) bool { return len(v.Nodes) == 2 })
+	if err := first.Resign(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the alternate", second)
+}
+
 // TestLostAnswers: what was done though the answer was lost is found, and
 // nothing is done twice.
 func TestLostAnswers(t *testing.T) {
