@@ -59,6 +59,9 @@ func (m *Machine) drive() {
 	if !m.session || d.stamp == NoStamp || d.writing || m.reads.done < d.need || m.retire() {
 		return
 	}
+	if len(m.seats) == 0 {
+		return
+	}
 	wanted := m.wanted()
 	pending := d.Next != 0
 	same := sameShares(wanted, d.Places)
@@ -97,29 +100,25 @@ func (m *Machine) drives() bool {
 // unless they have been without nodes for too long, and those that have come to
 // serve.
 func (m *Machine) wanted() []Place {
-	var all []Place
-	add := func(group string, weight int) {
-		if t := m.tenures[group]; m.live(group) {
-			weight = t.Member.Weight
-		}
-		if _, ok := place(all, group); !ok {
-			all = append(all, Place{Group: group, Weight: weight})
+	weights := make(map[string]int, len(m.division.Places))
+	for _, p := range m.division.NextPlaces {
+		if m.peopled(p.Group) {
+			weights[p.Group] = p.Weight
 		}
 	}
 	for _, p := range m.division.Places {
 		if !m.abandoned(p.Group) {
-			add(p.Group, p.Weight)
+			weights[p.Group] = p.Weight
 		}
 	}
-	for _, p := range m.division.NextPlaces {
-		if _, ok := m.first(p.Group); ok {
-			add(p.Group, p.Weight)
-		}
-	}
-	for group := range m.tenures {
+	for group, t := range m.tenures {
 		if m.live(group) {
-			add(group, 0)
+			weights[group] = t.Member.Weight
 		}
+	}
+	all := make([]Place, 0, len(weights))
+	for group, weight := range weights {
+		all = append(all, Place{Group: group, Weight: weight})
 	}
 	slices.SortFunc(all, func(a, b Place) int { return cmp.Compare(a.Group, b.Group) })
 	return all
@@ -178,8 +177,7 @@ func (m *Machine) retire() bool {
 	for len(d.removals) > 0 {
 		group := d.removals[0]
 		_, there := place(d.Places, group)
-		_, peopled := m.first(group)
-		if there && !peopled && !slices.Contains(d.Removed, group) {
+		if there && !m.peopled(group) && !slices.Contains(d.Removed, group) {
 			m.rewrite(func(r *Ring) { r.Removed = append(r.Removed, group) })
 			return true
 		}
@@ -192,10 +190,7 @@ func (m *Machine) retire() bool {
 // removed any more.
 func (m *Machine) rewrite(change func(r *Ring)) {
 	next := m.division.Ring
-	next.Removed = slices.DeleteFunc(slices.Clone(next.Removed), func(g string) bool {
-		_, peopled := m.first(g)
-		return peopled
-	})
+	next.Removed = slices.DeleteFunc(slices.Clone(next.Removed), m.peopled)
 	next.Last = max(next.Last, m.last)
 	change(&next)
 	slices.Sort(next.Removed)

@@ -75,11 +75,11 @@ type Machine struct {
 	seats []*seat // in the order in which they came
 	posts []*post
 
-	candidates []Candidate       // by group and place in line
-	sweeping   map[string]bool   // names of candidates that are being deleted
-	tenures    map[string]tenure // by group
-	messages   map[string]string // address by id
-	division   division
+	line     line
+	sweeping map[string]bool   // names of candidates that are being deleted
+	tenures  map[string]tenure // by group
+	messages map[string]string // address by id
+	division division
 
 	// What was ever seen, should what is kept be lost: neither epochs nor ids nor
 	// versions of the ring may come again as long as a process knows of them.
@@ -89,6 +89,7 @@ type Machine struct {
 	last    int64 // of a pending one
 
 	known bool  // all has been read once in this session
+	fresh bool  // something of what a view shows may have changed since the newest
 	view  *View // the newest that was published
 	drawn drawn
 }
@@ -228,7 +229,7 @@ func (m *Machine) begin(ev SessionBegan) {
 		m.proven = forever
 	}
 	m.known = false
-	m.candidates = nil
+	m.line = line{}
 	clear(m.tenures)
 	m.division = division{stamp: NoStamp, empty: make(map[string]time.Duration), removals: m.division.removals, still: m.now.Mono}
 	need := m.want()
@@ -302,7 +303,7 @@ func (m *Machine) answered(a Action, outcome Outcome) {
 	case Refresh:
 		m.reads.running = false
 		if outcome == Done {
-			m.reads.done, m.known = m.reads.begun, true
+			m.reads.done, m.known, m.fresh = m.reads.begun, true, true
 		} else {
 			m.want()
 		}

@@ -10,13 +10,39 @@ import (
 	"gopush/internal/ring"
 )
 
+// line is all candidates, and what is looked up in them.
+type line struct {
+	all    []Candidate       // by group and place in line
+	firsts map[string]string // id of the first, by group
+	groups map[string]string // group, by id
+}
+
+// setLine replaces it. The candidates are in order.
+func (m *Machine) setLine(all []Candidate) {
+	m.line = line{all: all, firsts: make(map[string]string), groups: make(map[string]string, len(all))}
+	for _, c := range all {
+		if _, later := m.line.firsts[c.Member.Group]; !later {
+			m.line.firsts[c.Member.Group] = c.ID
+		}
+		m.line.groups[c.ID] = c.Member.Group
+	}
+	m.fresh = true
+}
+
+// peopled reports whether a group has a node.
+func (m *Machine) peopled(group string) bool {
+	_, ok := m.line.firsts[group]
+	return ok
+}
+
 // sawCandidates takes the line in. A seat that stood there and does not any
 // more has lost its place.
 func (m *Machine) sawCandidates(all []Candidate) {
-	m.candidates = slices.Clone(all)
-	slices.SortFunc(m.candidates, func(a, b Candidate) int {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b Candidate) int {
 		return cmp.Or(cmp.Compare(a.Member.Group, b.Member.Group), cmp.Compare(a.Seq, b.Seq))
 	})
+	m.setLine(all)
 	for _, s := range m.seats {
 		_, there := m.own(s)
 		s.seen, s.gone = s.seen || there, s.seen && !there
@@ -28,10 +54,9 @@ func (m *Machine) sawCandidates(all []Candidate) {
 func (m *Machine) count() {
 	empty := m.division.empty
 	for _, p := range m.division.Places {
-		_, peopled := m.first(p.Group)
 		_, counted := empty[p.Group]
 		switch {
-		case peopled:
+		case m.peopled(p.Group):
 			delete(empty, p.Group)
 		case !counted:
 			empty[p.Group] = m.now.Mono
@@ -48,7 +73,7 @@ func (m *Machine) sawTenure(ev SawTenure) {
 	}
 	if ev.Stamp > t.stamp {
 		t.Tenure, t.stamp = ev.Tenure, ev.Stamp
-		m.tenures[ev.Group] = t
+		m.tenures[ev.Group], m.fresh = t, true
 		m.remember(ev.Tenure, 0)
 	}
 }
@@ -79,7 +104,7 @@ func (m *Machine) sawRing(r Ring, stamp int64) {
 	if r.Next != d.Next {
 		d.seen = m.now.Mono
 	}
-	d.Ring, d.stamp, d.still = r, stamp, m.now.Mono
+	d.Ring, d.stamp, d.still, m.fresh = r, stamp, m.now.Mono, true
 	m.version, m.last = max(m.version, r.Version), max(m.last, r.Last)
 	maps.DeleteFunc(d.empty, func(group string, _ time.Duration) bool {
 		_, there := place(r.Places, group)
@@ -89,7 +114,7 @@ func (m *Machine) sawRing(r Ring, stamp int64) {
 }
 
 func (m *Machine) sawMessages(all map[string]string) {
-	m.messages = maps.Clone(all)
+	m.messages, m.fresh = maps.Clone(all), true
 	for _, p := range m.posts {
 		_, p.shown = all[p.id]
 	}
@@ -97,9 +122,10 @@ func (m *Machine) sawMessages(all map[string]string) {
 
 // publish shows how the cluster looks, if it looks different.
 func (m *Machine) publish() {
-	if !m.known {
+	if !m.known || !m.fresh {
 		return
 	}
+	m.fresh = false
 	next := m.picture()
 	if next.same(m.view) {
 		return
@@ -160,8 +186,8 @@ func (m *Machine) group(name string, weight int) Group {
 }
 
 func (m *Machine) nodes() []Node {
-	nodes := make([]Node, 0, len(m.candidates))
-	for _, c := range m.candidates {
+	nodes := make([]Node, 0, len(m.line.all))
+	for _, c := range m.line.all {
 		n := Node{ID: c.ID, Member: c.Member, Asked: c.Asked}
 		if m.tenures[c.Member.Group].Owner == c.ID {
 			n.Role = Primary

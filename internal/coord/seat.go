@@ -43,29 +43,18 @@ func (m *Machine) seat(id string) *seat {
 
 // own is the place of the seat in line: the first, should there be several.
 func (m *Machine) own(s *seat) (Candidate, bool) {
-	i := slices.IndexFunc(m.candidates, func(c Candidate) bool { return c.Own && c.ID == s.id })
+	i := slices.IndexFunc(m.line.all, func(c Candidate) bool { return c.Own && c.ID == s.id })
 	if i < 0 {
 		return Candidate{}, false
 	}
-	return m.candidates[i], true
-}
-
-// first is who stands first in the line of group.
-func (m *Machine) first(group string) (Candidate, bool) {
-	i := slices.IndexFunc(m.candidates, func(c Candidate) bool { return c.Member.Group == group })
-	if i < 0 {
-		return Candidate{}, false
-	}
-	return m.candidates[i], true
+	return m.line.all[i], true
 }
 
 // live reports whether the group's newest term can still serve: its owner has
 // kept its place.
 func (m *Machine) live(group string) bool {
 	t, ok := m.tenures[group]
-	return ok && slices.ContainsFunc(m.candidates, func(c Candidate) bool {
-		return c.ID == t.Owner && c.Member.Group == group
-	})
+	return ok && m.line.groups[t.Owner] == group
 }
 
 // check ends a candidacy or term that has been lost. An id never stands in line
@@ -170,7 +159,7 @@ func (m *Machine) deleted(a Delete, outcome Outcome) {
 	delete(m.sweeping, a.Name)
 	s := m.free(a.ID)
 	if outcome == Done {
-		m.candidates = slices.DeleteFunc(slices.Clone(m.candidates), func(c Candidate) bool { return c.Name == a.Name })
+		m.setLine(slices.DeleteFunc(slices.Clone(m.line.all), func(c Candidate) bool { return c.Name == a.Name }))
 		return
 	}
 	if need := m.want(); s != nil {
@@ -185,7 +174,7 @@ func (m *Machine) sweep() {
 	if !m.session {
 		return
 	}
-	for _, c := range m.candidates {
+	for _, c := range m.line.all {
 		if !c.Own || m.sweeping[c.Name] {
 			continue
 		}

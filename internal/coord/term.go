@@ -18,9 +18,8 @@ func ids(d time.Duration) push.ID { return push.ID(d / tick) }
 // its answer was lost.
 func (m *Machine) stand(s *seat) {
 	group := s.member.Group
-	first, _ := m.first(group)
 	switch {
-	case first.ID != s.id, m.division.stamp == NoStamp: // or nobody can read the ring
+	case m.line.firsts[group] != s.id, m.division.stamp == NoStamp: // or nobody can read the ring
 	case !s.stood:
 		s.stood, s.need = true, m.want()
 	case m.tenures[group].Owner == s.id:
@@ -86,6 +85,7 @@ func (m *Machine) begun(a Begin, outcome Outcome) {
 	m.tenures[s.member.Group] = tenure{
 		Tenure: a.Tenure, stamp: a.Stamp + 1, ceiling: a.Ceiling, ceilingStamp: a.CeilingStamp + 1,
 	}
+	m.fresh = true
 	m.remember(a.Tenure, a.Ceiling)
 	if !s.leaving {
 		m.enthrone(s)
@@ -151,7 +151,7 @@ func (m *Machine) amended(a Amend, outcome Outcome) {
 	t := m.tenures[s.member.Group]
 	if a.Stamp >= t.stamp {
 		t.Tenure, t.stamp = a.Tenure, a.Stamp+1
-		m.tenures[s.member.Group] = t
+		m.tenures[s.member.Group], m.fresh = t, true
 	}
 }
 
