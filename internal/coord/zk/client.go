@@ -37,7 +37,8 @@ type client struct {
 	has  chan struct{} // there is a session
 	got  func()        // closes has, once
 
-	granted   atomic.Int64 // the session timeout, in nanoseconds
+	link      atomic.Pointer[link] // the newest connection
+	granted   atomic.Int64         // the session timeout, in nanoseconds
 	connected atomic.Bool
 	tries     int // since there was a connection; owned by the library's loop
 }
@@ -68,6 +69,9 @@ const maxPacket = 4 << 20
 func (c *client) close() {
 	c.end(nil)
 	c.conn.Close()
+	if l := c.link.Load(); l != nil {
+		_ = l.Close() // so that the library does not wait for a server that says nothing
+	}
 	for range c.events {
 	} // the library's loop has ended
 }
@@ -128,7 +132,9 @@ func (c *client) dial(network, addr string, timeout time.Duration) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	return &link{Conn: conn, limit: limit, granted: c.grant, now: time.Now}, nil
+	l := &link{Conn: conn, limit: limit, granted: c.grant, now: time.Now}
+	c.link.Store(l)
+	return l, nil
 }
 
 // grant notes the session timeout that a server has granted. Should another

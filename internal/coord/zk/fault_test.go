@@ -2,6 +2,8 @@ package zk
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -157,6 +159,25 @@ func TestServerPaused(t *testing.T) {
 	}
 	t.Logf("served again under epoch %d after %s", epoch, time.Since(at))
 	until(t, web, "the primary", servedBy("node1", "a:1", epoch))
+}
+
+// TestCloseWithoutAnswer: whoever stops does not wait for a ZooKeeper that hangs.
+func TestCloseWithoutAnswer(t *testing.T) {
+	server := zktest.Start(t)
+	a := open(t, testConfig(server))
+	first := serve(t, a, node("node1", "a"))
+	server.Pause()
+	defer server.Continue()
+	at := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := first.Resign(ctx); !errors.Is(err, context.DeadlineExceeded) || first.Valid() {
+		t.Errorf("resigned: %v, valid %t", err, first.Valid())
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("closed after %s", time.Since(at))
 }
 
 // TestServerRestarted: ZooKeeper is killed and started again; nobody has to be
