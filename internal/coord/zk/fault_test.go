@@ -171,8 +171,12 @@ func TestCloseWithoutAnswer(t *testing.T) {
 	at := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := first.Resign(ctx); !errors.Is(err, context.DeadlineExceeded) || first.Valid() {
-		t.Errorf("resigned: %v, valid %t", err, first.Valid())
+	err := first.Resign(ctx)
+	if state, _ := first.State(); state.Why == "" && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("resigned though nobody has answered: %v", err) // unless the term has ended before, on a slow machine
+	}
+	if first.Valid() {
+		t.Error("it is valid")
 	}
 	if err := a.Close(); err != nil {
 		t.Error(err)
