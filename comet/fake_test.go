@@ -180,9 +180,11 @@ func (c *cluster) Raise(_ context.Context, to push.ID) error {
 	c.ceiling.Store(max(c.ceiling.Load(), int64(to)))
 	return nil
 }
-func (c *cluster) Valid() bool                  { return c.valid.Load() }
-func (c *cluster) Done() <-chan struct{}        { return c.done }
-func (c *cluster) Resign(context.Context) error { return nil }
+func (c *cluster) Valid() bool                          { return c.valid.Load() }
+func (c *cluster) Done() <-chan struct{}                { return c.done }
+func (c *cluster) Asked() <-chan struct{}               { return nil }
+func (c *cluster) Confirm(context.Context, int64) error { return nil }
+func (c *cluster) Resign(context.Context) error         { return nil }
 
 // testNode is a node without listeners that serves at once.
 func testNode(t *testing.T, change func(*Config)) (*Node, *memory, *cluster) {

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gopush/internal/coord"
+	"gopush/internal/coord/held"
 	"gopush/internal/push"
-	"gopush/internal/ring"
 )
 
 // ErrClosed is what a Coordinator answers after Close.
@@ -45,39 +44,37 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// Coordinator implements coord.Directory and coord.Membership for the nodes of
-// one process.
+// Coordinator implements coord.Directory, coord.Membership, coord.Registry and
+// coord.Admin for the nodes of one process.
 type Coordinator struct {
-	lease push.ID          // immutable, in ticks
-	dir   folder           // immutable
-	now   func() time.Time // immutable
-	log   *slog.Logger     // immutable
+	*held.Board
 
-	// disk is the right to change the durable states. It is a channel and not a
-	// mutex because its holder writes files, and waiting for it must end with
-	// the waiter's context.
+	dir folder           // immutable
+	now func() time.Time // immutable
+	log *slog.Logger     // immutable
+
+	// disk is the right to change the files. It is a channel and not a mutex
+	// because its holder writes files, and waiting for it must end with the
+	// waiter's context.
 	disk   chan struct{}
-	states map[string]state // owned by the holder of disk
+	states map[string]state // what the files hold; owned by the holder of disk
 
-	picture atomic.Pointer[picture]
-	seen    atomic.Pointer[picture] // the newest that View has returned
-
-	mu     sync.Mutex
-	closed bool             // guarded by mu
-	terms  map[string]*term // guarded by mu; those that are not over
-	end    chan struct{}    // closed by Close
+	mu      sync.Mutex
+	closed  bool                    // guarded by mu
+	machine *coord.Machine          // guarded by mu
+	memory  memory                  // guarded by mu
+	terms   map[string]*term        // guarded by mu; by id, those that are not over
+	todo    map[string]coord.Action // guarded by mu; by id, what is to be written to disk
+	serial  int64                   // guarded by mu
+	end     chan struct{}           // closed by Close
 }
 
 var (
 	_ coord.Directory  = (*Coordinator)(nil)
 	_ coord.Membership = (*Coordinator)(nil)
+	_ coord.Registry   = (*Coordinator)(nil)
+	_ coord.Admin      = (*Coordinator)(nil)
 )
-
-// picture is a view and the sign that a newer one is there.
-type picture struct {
-	coord.View
-	replaced chan struct{} // closed after the newer one has been stored
-}
 
 // Open reads the states in the folder. now is the clock that floors come from.
 func Open(cfg Config, log *slog.Logger, now func() time.Time) (*Coordinator, error) {
@@ -89,50 +86,70 @@ func Open(cfg Config, log *slog.Logger, now func() time.Time) (*Coordinator, err
 	if err != nil {
 		return nil, err
 	}
-	c := &Coordinator{
-		lease: push.ID(cfg.Lease / tick), dir: dir, now: now, log: log,
-		disk: make(chan struct{}, 1), states: states,
-		terms: make(map[string]*term), end: make(chan struct{}),
+	rules := coord.Config{Lease: cfg.Lease, RemoveAfter: -1, Instant: true}
+	if err := rules.Validate(); err != nil {
+		return nil, err
 	}
-	c.picture.Store(&picture{replaced: make(chan struct{})})
+	c := &Coordinator{
+		Board: held.NewBoard(), dir: dir, now: now, log: log,
+		disk: make(chan struct{}, 1), states: states, machine: coord.NewMachine(rules), memory: remember(states),
+		terms: make(map[string]*term), todo: make(map[string]coord.Action), end: make(chan struct{}),
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.step(coord.SessionBegan{}) // in one process it lasts for ever
 	return c, nil
 }
 
-// View returns the newest picture.
-func (c *Coordinator) View() *coord.View {
-	p := c.picture.Load()
-	if c.seen.Load() != p {
-		c.seen.Store(p)
-	}
-	return &p.View
-}
+// mono never moves: no lease ends here.
+func mono() time.Duration { return 0 }
 
-// Changed returns a channel that is closed when a picture newer than the last
-// one that View returned is there. With several callers of View, only this
-// order misses nothing: Changed, then View, then wait.
-func (c *Coordinator) Changed() <-chan struct{} {
-	if p := c.seen.Load(); p != nil {
-		return p.replaced
-	}
-	return c.picture.Load().replaced
-}
-
-// change replaces the picture by one in which edit was applied to a copy. The
+// step lets the machine decide, and carries out all that needs no file. The
 // caller holds mu.
-func (c *Coordinator) change(edit func(v *coord.View)) {
-	old := c.picture.Load()
-	next := &picture{View: coord.View{
-		Version:  old.Version + 1,
-		Ring:     old.Ring,
-		Groups:   maps.Clone(old.Groups),
-		Messages: slices.Clone(old.Messages),
-	}, replaced: make(chan struct{})}
-	if next.Groups == nil { // the clone of the first picture's
-		next.Groups = make(map[string]coord.Group)
+func (c *Coordinator) step(ev coord.Event) {
+	for events := []coord.Event{ev}; len(events) > 0; events = events[1:] {
+		now := coord.Now{Mono: mono(), Wall: push.IDAt(c.now())}
+		for _, a := range c.machine.Step(now, events[0]) {
+			events = append(events, c.perform(a)...)
+		}
 	}
-	edit(&next.View)
-	c.picture.Store(next)
-	close(old.replaced)
+}
+
+// perform carries an action out, or leaves it to whoever waits for it. The
+// caller holds mu.
+func (c *Coordinator) perform(a coord.Action) []coord.Event {
+	switch a := a.(type) {
+	case coord.Publish:
+		c.Show(a.View)
+	case coord.Begin:
+		c.leave(a.ID, a)
+	case coord.Lift:
+		c.leave(a.ID, a)
+	default:
+		if t := c.terms[held.About(a)]; t != nil {
+			if t.Apply(a) {
+				delete(c.terms, t.ID)
+			}
+			return nil
+		}
+		return c.memory.perform(a)
+	}
+	return nil
+}
+
+// leave has the caller that waits for id write to disk. The caller holds mu.
+func (c *Coordinator) leave(id string, a coord.Action) {
+	c.todo[id] = a
+	select {
+	case c.terms[id].wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// unique makes an id. The caller holds mu.
+func (c *Coordinator) unique(prefix string) string {
+	c.serial++
+	return prefix + "-" + strconv.FormatInt(c.serial, 10)
 }
 
 // Register adds the RPC address (host:port) of a message node until leave is
@@ -140,16 +157,35 @@ func (c *Coordinator) change(edit func(v *coord.View)) {
 func (c *Coordinator) Register(addr string) (leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.change(func(v *coord.View) { v.Messages = append(v.Messages, addr) })
-	return sync.OnceFunc(func() {
+	id := c.unique("message")
+	c.step(coord.Register{ID: id, Addr: addr})
+	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.change(func(v *coord.View) {
-			if i := slices.Index(v.Messages, addr); i >= 0 {
-				v.Messages = slices.Delete(v.Messages, i, i+1)
-			}
-		})
-	})
+		c.step(coord.Unregister{ID: id})
+	}
+}
+
+// Drain asks a comet node of this process to hand over.
+func (c *Coordinator) Drain(_ context.Context, node string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.memory.ask(node) {
+		return push.E(push.KindNotFound, "there is no comet node %q; list the nodes again", node)
+	}
+	c.step(c.memory.line())
+	return nil
+}
+
+// RemoveGroup takes a group without nodes out of the ring.
+func (c *Coordinator) RemoveGroup(_ context.Context, group string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := coord.Removable(c.View(), group); err != nil {
+		return err
+	}
+	c.step(coord.Remove{Group: group})
+	return nil
 }
 
 // Close ends every term and every Campaign that waits. What is being written to
@@ -162,16 +198,20 @@ func (c *Coordinator) Close() error {
 	}
 	c.closed = true
 	close(c.end)
-	open := slices.Collect(maps.Values(c.terms))
-	c.mu.Unlock()
-	for _, t := range open {
-		t.finish()
+	ids := make([]string, 0, len(c.terms))
+	for id := range c.terms {
+		ids = append(ids, id)
 	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		c.withdraw(c.terms[id])
+	}
+	c.mu.Unlock()
 	c.disk <- struct{}{} // for good: nothing is written after Close
 	return nil
 }
 
-// acquire takes the right to change the durable states.
+// acquire takes the right to change the files.
 func (c *Coordinator) acquire(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // select would choose at random
@@ -188,14 +228,3 @@ func (c *Coordinator) acquire(ctx context.Context) error {
 
 // release gives it back.
 func (c *Coordinator) release() { <-c.disk }
-
-// reshape makes the ring of the groups, with m as the newest of them.
-func reshape(groups map[string]coord.Group, m coord.Member) (*ring.Ring, error) {
-	nodes := []ring.Node{{Name: m.Group, Weight: m.Weight}}
-	for name, g := range groups {
-		if name != m.Group {
-			nodes = append(nodes, ring.Node{Name: name, Weight: g.Weight})
-		}
-	}
-	return ring.New(nodes)
-}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gopush/internal/coord"
 	"gopush/internal/push"
 )
 
@@ -107,15 +108,4 @@ func decodeGroups(b []byte) ([]string, error) {
 }
 
 // checkGroup keeps names to what is safe as a file name and as a line.
-func checkGroup(name string) error {
-	if name == "" || len(name) > 64 || name[0] == '.' {
-		return fmt.Errorf("the group name %q must have 1 to 64 characters and not begin with a dot", name)
-	}
-	for _, r := range name {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		if !letter && !strings.ContainsRune("-_.", r) {
-			return fmt.Errorf("the group name %q may hold letters, digits, '-', '_' and '.' only", name)
-		}
-	}
-	return nil
-}
+func checkGroup(name string) error { return coord.CheckGroup(name) }

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"gopush/internal/coord"
+	"gopush/internal/coord/held"
 	"gopush/internal/push"
 )
 
@@ -20,14 +20,9 @@ const tick = 100 * time.Nanosecond
 // term is the time in which one member serves its group. In one process nothing
 // can take it away, so it holds until it is resigned or coordination ends.
 type term struct {
-	c      *Coordinator // immutable
-	member coord.Member // immutable
-	epoch  int64        // immutable
-	floor  push.ID      // immutable
-
-	ceiling atomic.Int64
-	over    atomic.Bool
-	done    chan struct{}
+	*held.Term
+	c    *Coordinator  // immutable
+	wake chan struct{} // there is something to write
 }
 
 var _ coord.Term = (*term)(nil)
@@ -36,68 +31,116 @@ var _ coord.Term = (*term)(nil)
 // ids are above all that any group was ever allowed: a key may have moved here
 // from any of them.
 func (c *Coordinator) Campaign(ctx context.Context, m coord.Member) (coord.Term, error) {
-	if err := checkGroup(m.Group); err != nil {
+	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	for {
-		t, rival, err := c.try(ctx, m)
-		if err != nil {
-			return nil, err
-		}
-		if t != nil {
-			c.log.DebugContext(ctx, "term begun", slog.String("group", m.Group), slog.Int64("epoch", t.epoch),
-				slog.Int64("floor", int64(t.floor)))
-			return t, nil
-		}
-		select {
-		case <-rival.done:
-		case <-c.end:
-			return nil, ErrClosed
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting to serve for %s: %w", m.Group, context.Cause(ctx))
-		}
-	}
-}
-
-// try begins a term, or returns the one that is in the way.
-func (c *Coordinator) try(ctx context.Context, m coord.Member) (begun, rival *term, err error) {
-	if err := c.acquire(ctx); err != nil {
-		return nil, nil, err
-	}
-	defer c.release()
-	c.mu.Lock()
-	rival = c.terms[m.Group]
-	c.mu.Unlock()
-	if rival != nil {
-		return nil, rival, nil
-	}
-	// Only the holder of disk adds terms, so the place is still free below.
-	if _, err := reshape(c.picture.Load().Groups, m); err != nil {
-		return nil, nil, err
-	}
-	next, floor, err := c.advance(m.Group)
+	t, err := c.candidate(m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	t := &term{c: c, member: m, epoch: next.epoch, floor: floor, done: make(chan struct{})}
-	t.ceiling.Store(int64(next.ceiling))
-	if err := c.install(t); err != nil {
-		return nil, nil, err
+	if err := c.elect(ctx, t); err != nil {
+		c.mu.Lock()
+		c.withdraw(t)
+		c.mu.Unlock()
+		return nil, err
 	}
-	return t, nil, nil
+	c.log.DebugContext(ctx, "term begun", slog.String("group", m.Group), slog.Int64("epoch", t.Epoch()),
+		slog.Int64("floor", int64(t.Floor())))
+	return t, nil
 }
 
-// advance makes the next epoch of the group durable. The caller holds disk.
-func (c *Coordinator) advance(group string) (next state, floor push.ID, err error) {
-	floor = max(push.IDAt(c.now()), 0) // a clock before 1970 counts as none
-	for _, s := range c.states {
-		floor = max(floor, s.ceiling)
+// candidate takes a place at the end of the line.
+func (c *Coordinator) candidate(m coord.Member) (*term, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
 	}
-	if floor > push.MaxID-2*c.lease {
-		return state{}, 0, errors.New("the range of message ids is used up; the clock or the coordination state was far in the future")
+	t := &term{Term: held.NewTerm(c.unique(m.Group), m, mono), c: c, wake: make(chan struct{}, 1)}
+	c.terms[t.ID] = t
+	c.step(coord.Campaign{ID: t.ID, Member: m})
+	return t, nil
+}
+
+// elect writes what the candidacy needs written until it is won.
+func (c *Coordinator) elect(ctx context.Context, t *term) error {
+	for {
+		select {
+		case <-t.Won():
+			return nil
+		case <-c.end:
+			return ErrClosed
+		case <-t.Done():
+			state, _ := t.State()
+			return errors.New(state.Why)
+		case <-t.wake:
+			if err := t.write(ctx); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("waiting to serve for %s: %w", t.Member.Group, context.Cause(ctx))
+		}
 	}
-	next = state{group: group, epoch: c.states[group].epoch + 1, ceiling: aligned(floor + c.lease)}
-	return next, floor, c.persist(next)
+}
+
+// withdraw gives a candidacy or term up. The caller holds mu.
+func (c *Coordinator) withdraw(t *term) {
+	t.Finish()
+	c.step(coord.Leave{ID: t.ID})
+	if a, ok := c.todo[t.ID]; ok { // nobody is going to write it
+		delete(c.todo, t.ID)
+		c.step(coord.Answered{Action: a, Outcome: coord.Conflict})
+	}
+}
+
+// write writes what there is to write for t.
+func (t *term) write(ctx context.Context) error {
+	if err := t.c.acquire(ctx); err != nil {
+		return err
+	}
+	defer t.c.release()
+	_, err := t.c.writeOut(t)
+	return err
+}
+
+// writeOut does it, if there is anything. The caller holds disk.
+func (c *Coordinator) writeOut(t *term) (wrote bool, err error) {
+	a, next, ok := c.next(t)
+	if !ok {
+		return false, nil
+	}
+	err = c.persist(next)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.step(coord.Answered{Action: a, Outcome: coord.Conflict})
+		return false, err
+	}
+	switch a := a.(type) {
+	case coord.Begin:
+		c.memory.begun(a)
+	case coord.Lift:
+		c.memory.lifted(a)
+	default:
+	}
+	c.step(coord.Answered{Action: a, Outcome: coord.Done})
+	return true, nil
+}
+
+// next takes the action that t has to write out, and what the file has to hold.
+func (c *Coordinator) next(t *term) (a coord.Action, s state, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok = c.todo[t.ID]
+	delete(c.todo, t.ID)
+	switch a := a.(type) {
+	case coord.Begin:
+		s = state{group: a.Tenure.Member.Group, epoch: a.Tenure.Epoch, ceiling: a.Ceiling}
+	case coord.Lift:
+		s = state{group: a.Group, epoch: t.Epoch(), ceiling: a.Ceiling}
+	default:
+	}
+	return a, s, ok
 }
 
 // persist writes s and then remembers it. The caller holds disk.
@@ -108,36 +151,6 @@ func (c *Coordinator) persist(s state) error {
 	c.states[s.group] = s
 	return nil
 }
-
-// aligned rounds up to what an id can be.
-func aligned(id push.ID) push.ID { return (id + push.Step - 1) / push.Step * push.Step }
-
-// install shows t to everybody.
-func (c *Coordinator) install(t *term) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	r, err := reshape(c.picture.Load().Groups, t.member)
-	if err != nil {
-		return err
-	}
-	c.terms[t.member.Group] = t
-	c.change(func(v *coord.View) {
-		v.Ring = r
-		v.Groups[t.member.Group] = coord.Group{Member: t.member, Epoch: t.epoch, Floor: t.floor, Serving: true}
-	})
-	return nil
-}
-
-// What the term is does not change, except that it ends and the ceiling rises.
-
-func (t *term) Epoch() int64          { return t.epoch }
-func (t *term) Floor() push.ID        { return t.floor }
-func (t *term) Ceiling() push.ID      { return push.ID(t.ceiling.Load()) }
-func (t *term) Valid() bool           { return !t.over.Load() }
-func (t *term) Done() <-chan struct{} { return t.done }
 
 // Raise makes a ceiling at or above to durable. A term that is over raises
 // nothing.
@@ -152,41 +165,30 @@ func (t *term) Raise(ctx context.Context, to push.ID) error {
 		return err
 	}
 	defer t.c.release()
-	// A successor may have begun above this ceiling while we waited.
-	if !t.Valid() {
-		return fmt.Errorf("the term %d of %s is over", t.epoch, t.member.Group)
+	// The first write may be what an earlier Raise failed to write.
+	for to > t.Ceiling() {
+		t.c.mu.Lock()
+		t.c.step(coord.Raise{ID: t.ID, To: to})
+		t.c.mu.Unlock()
+		// First on disk, then in use: ids above what is on disk could come again.
+		wrote, err := t.c.writeOut(t)
+		if err != nil {
+			return err
+		}
+		if !wrote { // a successor may have begun above this ceiling while we waited
+			return fmt.Errorf("the term %d of %s is over", t.Epoch(), t.Member.Group)
+		}
 	}
-	next := state{group: t.member.Group, epoch: t.epoch, ceiling: aligned(to)}
-	if next.ceiling <= t.Ceiling() {
-		return nil // another Raise came first
-	}
-	// First on disk, then in use: ids above what is on disk could come again.
-	if err := t.c.persist(next); err != nil {
-		return err
-	}
-	t.ceiling.Store(int64(next.ceiling))
 	return nil
 }
+
+// Confirm has nothing to wait for: keys do not move here.
+func (t *term) Confirm(context.Context, int64) error { return nil }
 
 // Resign ends the term; a candidate that waits for the group begins its own.
 func (t *term) Resign(context.Context) error {
-	t.finish()
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.withdraw(t)
 	return nil
-}
-
-// finish takes the term out of the picture, once.
-func (t *term) finish() {
-	if t.over.Swap(true) {
-		return
-	}
-	c := t.c
-	c.mu.Lock()
-	delete(c.terms, t.member.Group)
-	c.change(func(v *coord.View) {
-		g := v.Groups[t.member.Group]
-		g.Serving = false
-		v.Groups[t.member.Group] = g
-	})
-	c.mu.Unlock()
-	close(t.done)
 }
