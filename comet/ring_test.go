@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,25 @@ func split(t *testing.T) (stays, goes push.Key) {
 	return stays, goes
 }
 
+// inLine counts the operations that wait for their turn.
+func inLine(n *Node, key push.Key) (count int) {
+	n.table.peek(key, func(ch *channel) {
+		ch.mu.Lock()
+		defer ch.mu.Unlock()
+		count = len(ch.queue)
+	})
+	return count
+}
+
+// gate holds writes back until it is released, at the latest when the test ends.
+func gate(t *testing.T) (entered, hold chan struct{}, release func()) {
+	t.Helper()
+	entered, hold = make(chan struct{}, 16), make(chan struct{})
+	release = sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	return entered, hold, release
+}
+
 // rest reads until the node closes the connection.
 func (c *client) rest(t *testing.T) string {
 	t.Helper()
@@ -67,7 +87,7 @@ func active(v *coord.View) {
 func TestPendingRingWaitsForWhatIsInFlight(t *testing.T) {
 	n, store, cl := testNode(t, nil)
 	stays, goes := split(t)
-	entered, hold := make(chan struct{}), make(chan struct{})
+	entered, hold, release := gate(t)
 	store.onSave = func(w push.Write) (bool, error) {
 		if w.Key == goes {
 			entered <- struct{}{}
@@ -80,18 +100,24 @@ func TestPendingRingWaitsForWhatIsInFlight(t *testing.T) {
 	waiting := pushAsync(t, n, goes, `2`) // in line before the change
 	followed(t, n)
 	cl.show(pending(t))
-	if r := <-pushAsync(t, n, goes, `3`); !push.Is(r.err, push.KindMoving) {
-		t.Fatalf("a push of a key that moves was answered %+v, %v", r.Receipt, r.err)
+	select {
+	case r := <-pushAsync(t, n, goes, `3`):
+		if !push.Is(r.err, push.KindMoving) {
+			t.Errorf("a push of a key that moves was answered %+v, %v", r.Receipt, r.err)
+		}
+	default:
+		t.Error("a push of a key that moves was put in line")
 	}
 	mustPush(t, n, stays, `1`)
-	select {
-	case <-cl.confirmed:
-		t.Fatal("confirmed while a write was in flight")
-	default:
+	for inLine(n, goes) < 2 { // behind what waits, the node waits as well
+		select {
+		case <-cl.confirmed:
+			t.Fatal("confirmed while a write was in flight")
+		default:
+			runtime.Gosched()
+		}
 	}
-	hold <- struct{}{}
-	<-entered
-	hold <- struct{}{}
+	release()
 	for _, c := range []<-chan result{inFlight, waiting} {
 		if r := <-c; r.err != nil {
 			t.Errorf("what was in line before the change failed: %v", r.err)
@@ -178,7 +204,7 @@ func TestReturnedKeyIsLookedUp(t *testing.T) {
 // Broken once by resigning first: the write in flight was refused.
 func TestHandOver(t *testing.T) {
 	n, store, cl := testNode(t, nil)
-	entered, hold := make(chan struct{}), make(chan struct{})
+	entered, hold, release := gate(t)
 	store.onSave = func(push.Write) (bool, error) {
 		entered <- struct{}{}
 		<-hold
@@ -200,7 +226,7 @@ func TestHandOver(t *testing.T) {
 		t.Fatal("resigned while a write was in flight")
 	default:
 	}
-	close(hold)
+	release()
 	<-done
 	if r := <-inFlight; r.err != nil {
 		t.Errorf("the push in flight failed: %v", r.err)
