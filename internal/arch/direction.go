@@ -34,10 +34,13 @@ var Layers = map[string]Layer{
 	"internal/coord":       {Imports: vocabulary},
 	"internal/coord/held":  {Imports: plus(vocabulary, "internal/coord")},
 	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held")},
-	"internal/rpc/pb":      {},
-	"internal/rpc":         {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb"), Tests: []string{"internal/coord/local"}},
-	"internal/config":      {Imports: []string{"internal/push"}},
-	"internal/daemon":      {},
+	"internal/coord/zk":    {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/coord/zk/zktest"}},
+	// Test code for others to run; it stands by itself.
+	"internal/coord/zk/zktest": {},
+	"internal/rpc/pb":          {},
+	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb"), Tests: []string{"internal/coord/local"}},
+	"internal/config":          {Imports: []string{"internal/push"}},
+	"internal/daemon":          {},
 
 	"message":           {Imports: plus(vocabulary, "internal/coord", "internal/rpc"), Tests: []string{"message/embedded", "message/storetest"}},
 	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},

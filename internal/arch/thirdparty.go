@@ -19,6 +19,7 @@ var everywhere = []string{"*"}
 // decision, and this is where it is written down.
 var ThirdParty = map[string]Use{
 	"github.com/gorilla/websocket":  {By: []string{"comet", "comet/client"}, Tests: []string{"internal/e2e"}},
+	"github.com/go-zookeeper/zk":    {By: []string{"internal/coord/zk"}},
 	"github.com/cockroachdb/pebble": {By: []string{"message/embedded"}, Tests: []string{"internal/e2e"}},
 	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
 	"google.golang.org/protobuf":    {By: []string{"internal/rpc", "internal/rpc/pb"}},

@@ -64,40 +64,40 @@ type (
 
 // Actions that tell a caller.
 type (
-	// Won: the candidacy has become a term.
+	// Won says that the candidacy has become a term.
 	Won struct {
 		ID             string
 		Epoch          int64
 		Floor, Ceiling push.ID
 	}
-	// Hold: the term is valid until then on the monotonic clock.
+	// Hold says until when the term is valid, on the monotonic clock.
 	Hold struct {
 		ID    string
 		Until time.Duration
 	}
-	// Raised: ids up to Ceiling may be given.
+	// Raised says that ids up to Ceiling may be given.
 	Raised struct {
 		ID      string
 		Ceiling push.ID
 	}
-	// Floored: only ids above Floor may be given from now on.
+	// Floored says that only ids above Floor may be given from now on.
 	Floored struct {
 		ID    string
 		Floor push.ID
 	}
-	// Confirmed: the term's confirmation of Version is written.
+	// Confirmed says that the term's confirmation of Version is written.
 	Confirmed struct {
 		ID      string
 		Version int64
 	}
-	// Asked: an operator wants the node to hand over.
+	// Asked says that an operator wants the node to hand over.
 	Asked struct{ ID string }
-	// Over: the candidacy or term has ended; nothing about it follows. Why is
-	// empty if it had been told to leave.
+	// Over says that the candidacy or term has ended; nothing about it follows.
+	// Why is empty if it had been told to leave.
 	Over struct{ ID, Why string }
-	// Failed: the candidacy cannot come to serve.
+	// Failed says that the candidacy cannot come to serve.
 	Failed struct{ ID, Why string }
-	// Publish: the cluster looks different.
+	// Publish says that the cluster looks different.
 	Publish struct{ View *View }
 )
 

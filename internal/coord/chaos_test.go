@@ -2,6 +2,7 @@ package coord
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -20,24 +21,22 @@ var chaosKeys = []string{"Terry-Mao", "a", "b", "c", "d", "e", "f", "中文"}
 // twin that only knows who is there.
 func TestChaos(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := &chaos{world: newWorld()}
+		c := &chaos{world: newWorld(), fail: t.Fatalf}
 		for i := range 3 {
-			c.add(fmt.Sprint("p", i), Config{RemoveAfter: 30 * time.Second, ConfirmWithin: 2 * time.Second}).connect()
+			c.add(fmt.Sprint("p", i), Config{RemoveAfter: 6 * time.Second, ConfirmWithin: 2 * time.Second}).connect()
+		}
+		for i, p := range c.procs {
+			c.campaignIn(p, []string{"node1", "node2", "node1"}[i])
 		}
 		if rapid.Bool().Draw(t, "from a cluster that serves") {
-			for i, p := range c.procs {
-				c.campaignIn(p, []string{"node1", "node2", "node1"}[i])
-			}
 			c.rest(10 * time.Second)
 		}
-		actions := map[string]func(*rapid.T){
-			"work": c.doWork, "work more": c.doMore, "fail": c.doFail, "tick": c.doTick, "time": c.doTime,
+		t.Repeat(map[string]func(*rapid.T){
+			"flow": c.doFlow, "flow more": c.doFlow, "flow on": c.doFlow,
+			"work": c.doWork, "fail": c.doFail, "tick": c.doTick, "time": c.doTime,
 			"campaign": c.doCampaign, "leave": c.doLeave, "raise": c.doRaise, "ask": c.doAsk, "remove": c.doRemove,
-			"push": c.doPush, "push more": c.doPush, "finish": c.doFinish, "confirm": c.doConfirm,
-			"session": c.doSession, "clock": c.doClock,
-		}
-		actions[""] = c.check
-		t.Repeat(actions)
+			"session": c.doSession, "clock": c.doClock, "": c.check,
+		})
 		c.rest(2 * time.Minute)
 		c.check(t)
 		c.compare(t)
@@ -52,6 +51,7 @@ func (c *claimed) GoString() string { return c.id }
 type chaos struct {
 	*world
 	serial int
+	fail   func(format string, args ...any)
 }
 
 func (c *chaos) any(t *rapid.T) *proc { return rapid.SampledFrom(c.procs).Draw(t, "process") }
@@ -103,13 +103,6 @@ func (c *chaos) one(t *rapid.T, p *proc) {
 }
 
 func (c *chaos) doWork(t *rapid.T) { c.one(t, c.any(t)) }
-
-func (c *chaos) doMore(t *rapid.T) {
-	p := c.any(t)
-	for range rapid.IntRange(1, 30).Draw(t, "times") {
-		c.one(t, p)
-	}
-}
 
 func (c *chaos) doFail(t *rapid.T) {
 	p := c.any(t)
@@ -176,44 +169,90 @@ func (c *chaos) doClock(t *rapid.T) {
 	c.any(t).skew += ids(time.Duration(rapid.Int64Range(int64(-time.Hour), int64(time.Hour)).Draw(t, "by")))
 }
 
-// doPush begins a push, as a comet would: it owns the key, and has an id for it.
-func (c *chaos) doPush(t *rapid.T) {
-	key := rapid.SampledFrom(chaosKeys).Draw(t, "key")
-	for _, s := range c.owners(key) {
-		if s.flight[key] != 0 {
-			continue
-		}
-		mark := max(s.mark, s.floor)
-		if id := max(aligned(s.proc.wall()), mark-mark%push.Step+push.Step); id <= s.ceiling {
-			s.mark, s.flight[key] = id, id
+// doFlow lets some of the processes work for a while, with pushes; the others
+// are frozen, and may lose their sessions.
+func (c *chaos) doFlow(t *rapid.T) {
+	frozen := rapid.IntRange(-2, len(c.procs)-1).Draw(t, "frozen")
+	steps := rapid.IntRange(1, 30).Draw(t, "steps")
+	dice := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+	for range steps {
+		c.mono += time.Duration(dice.Int64N(int64(200 * time.Millisecond)))
+		for i, p := range c.procs {
+			if i != frozen {
+				c.flow(dice, p)
+			} else if p.session && c.mono-p.heard >= testTimeout && dice.IntN(4) == 0 {
+				p.expire()
+			}
+			c.invariants()
 		}
 	}
 }
 
-// doFinish acknowledges one, if the lease still holds.
-func (c *chaos) doFinish(t *rapid.T) {
-	p := c.any(t)
-	s := c.term(t, p)
-	if s == nil {
+// flow is a moment in the life of a process.
+func (c *chaos) flow(dice *rand.Rand, p *proc) {
+	switch {
+	case !p.session && p.knows:
+		p.notice()
+	case !p.session:
+		p.connect()
+	}
+	p.tell(Tick{})
+	c.push(dice, p)
+	if dice.IntN(3) == 0 {
+		p.arrive()
+	}
+	if len(p.asked) > 0 && p.session && dice.IntN(20) == 0 {
+		p.perform(dice.IntN(len(p.asked)), Unknown, dice.IntN(2) == 0)
+	}
+	for range dice.IntN(20) {
+		if len(p.asked) > 1 && p.session {
+			p.perform(dice.IntN(len(p.asked)), Done, false)
+		} else {
+			p.work()
+		}
+		if dice.IntN(4) == 0 {
+			c.push(dice, p)
+		}
+	}
+	for _, id := range sortedKeys(p.terms) {
+		s := p.terms[id]
+		if s.won && !s.over && dice.IntN(2) == 0 {
+			c.confirm(s)
+		}
+		if s.won && !s.over && dice.IntN(4) == 0 {
+			p.tell(Raise{ID: id, To: max(s.mark, p.wall()) + ids(3*time.Second)})
+		}
+	}
+}
+
+// push begins and ends pushes of a process, as a comet would: it owns the key,
+// and has an id for it; and it acknowledges if the lease still holds.
+func (c *chaos) push(dice *rand.Rand, p *proc) {
+	for _, id := range sortedKeys(p.terms) {
+		s := p.terms[id]
+		for _, key := range chaosKeys {
+			switch at, flying := s.flight[key]; {
+			case flying && dice.IntN(2) == 0:
+				c.acknowledge(s, key, at)
+			case !flying && c.owns(s, key) && dice.IntN(2) == 0:
+				mark := max(s.mark, s.floor)
+				if at := max(aligned(p.wall()), mark-mark%push.Step+push.Step); at <= s.ceiling {
+					s.mark, s.flight[key] = at, at
+				}
+			}
+		}
+	}
+}
+
+func (c *chaos) acknowledge(s *claimed, key string, id push.ID) {
+	delete(s.flight, key)
+	if !s.valid() {
 		return
 	}
-	for _, key := range sortedKeys(s.flight) {
-		if id := s.flight[key]; s.valid() {
-			if id <= c.acked[key] {
-				t.Fatalf("%s acknowledges id %d of %s after %d", s.id, id, key, c.acked[key])
-			}
-			c.acked[key] = id
-		}
-		delete(s.flight, key)
+	if id <= c.acked[key] {
+		c.fail("%s acknowledges id %d of %s after %d", s.id, id, key, c.acked[key])
 	}
-}
-
-// doConfirm confirms as soon as nothing is in flight for keys that move.
-func (c *chaos) doConfirm(t *rapid.T) {
-	p := c.any(t)
-	if s := c.term(t, p); s != nil {
-		c.confirm(s)
-	}
+	c.acked[key] = id
 }
 
 func (c *chaos) confirm(s *claimed) {
@@ -230,7 +269,9 @@ func (c *chaos) confirm(s *claimed) {
 }
 
 // check is what must hold at any time.
-func (c *chaos) check(t *rapid.T) {
+func (c *chaos) check(*rapid.T) { c.invariants() }
+
+func (c *chaos) invariants() {
 	groups := map[string]string{}
 	for _, p := range c.procs {
 		for _, s := range p.terms {
@@ -238,17 +279,17 @@ func (c *chaos) check(t *rapid.T) {
 				continue
 			}
 			if other := groups[s.group]; other != "" {
-				t.Fatalf("%s and %s serve %s at once", s.id, other, s.group)
+				c.fail("%s and %s serve %s at once", s.id, other, s.group)
 			}
 			groups[s.group] = s.id
 			if stored := c.ceilings[s.group].Ceiling; s.ceiling > stored {
-				t.Fatalf("%s may go to %d, but only %d is written", s.id, s.ceiling, stored)
+				c.fail("%s may go to %d, but only %d is written", s.id, s.ceiling, stored)
 			}
 		}
 	}
 	for _, key := range chaosKeys {
 		if all := c.owners(key); len(all) > 1 {
-			t.Fatalf("%s and %s own %s at once", all[0].id, all[1].id, key)
+			c.fail("%s and %s own %s at once", all[0].id, all[1].id, key)
 		}
 	}
 }
@@ -262,6 +303,7 @@ func (c *chaos) rest(d time.Duration) {
 		if !p.session {
 			p.connect()
 		}
+		p.arrive()
 		for _, s := range p.terms {
 			clear(s.flight)
 		}
@@ -283,6 +325,9 @@ func (c *chaos) rest(d time.Duration) {
 func (c *chaos) compare(t *rapid.T) {
 	first, nodes := map[string]stored{}, []ring.Node{}
 	for _, s := range c.candidates {
+		if s.owner.terms[s.ID].over {
+			t.Fatalf("%s is a ghost", s.ID)
+		}
 		if other, ok := first[s.Member.Group]; !ok || s.Seq < other.Seq {
 			first[s.Member.Group] = s
 		}

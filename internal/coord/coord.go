@@ -86,9 +86,10 @@ type Term interface {
 	// Raise makes the ceiling durable at or above to, and returns when it is.
 	Raise(ctx context.Context, to push.ID) error
 	// Valid reports whether the lease holds right now. Acknowledge and deliver
-	// only if it is still valid after the store has answered.
+	// only if it is still valid after the store has answered. A lease that has run
+	// out may come back, as long as the term is not over.
 	Valid() bool
-	// Done is closed when the term is over.
+	// Done is closed when the term is over: somebody else may serve.
 	Done() <-chan struct{}
 	// Confirm says that nothing is in flight here any more for keys that are
 	// moving under the pending version of the ring, and that nothing will be.

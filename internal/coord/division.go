@@ -56,7 +56,7 @@ func (m *Machine) confirmBy() time.Duration { return m.division.seen + m.cfg.Con
 // drive moves the ring towards what the groups that are there make of it.
 func (m *Machine) drive() {
 	d := &m.division
-	if !m.session || d.writing || m.reads.done < d.need || m.retire() {
+	if !m.session || d.stamp == NoStamp || d.writing || m.reads.done < d.need || m.retire() {
 		return
 	}
 	wanted := m.wanted()
@@ -73,7 +73,10 @@ func (m *Machine) drive() {
 	case same:
 		m.rewrite(func(r *Ring) { r.Next, r.NextPlaces = 0, nil })
 	default:
-		m.rewrite(func(r *Ring) { r.Next, r.Last, r.NextPlaces = r.Last+1, r.Last+1, wanted })
+		m.rewrite(func(r *Ring) {
+			r.Last = max(r.Last, r.Version) + 1
+			r.Next, r.NextPlaces = r.Last, wanted
+		})
 	}
 }
 
@@ -154,10 +157,6 @@ func (m *Machine) activate(wanted []Place) {
 	if !m.sure(true, wanted) {
 		return
 	}
-	version := d.Next
-	if version == 0 {
-		version = d.Last + 1
-	}
 	places := slices.Clone(wanted)
 	for i := range places {
 		p := &places[i]
@@ -168,7 +167,7 @@ func (m *Machine) activate(wanted []Place) {
 		}
 	}
 	m.rewrite(func(r *Ring) {
-		r.Version, r.Last, r.Places, r.Next, r.NextPlaces = version, max(r.Last, version), places, 0, nil
+		r.Version, r.Places, r.Next, r.NextPlaces = max(r.Version, m.version)+1, places, 0, nil
 	})
 }
 
@@ -197,6 +196,7 @@ func (m *Machine) rewrite(change func(r *Ring)) {
 		_, peopled := m.first(g)
 		return peopled
 	})
+	next.Last = max(next.Last, m.last)
 	change(&next)
 	slices.Sort(next.Removed)
 	m.division.writing = true

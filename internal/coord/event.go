@@ -16,41 +16,45 @@ type Now struct {
 type Event interface{ event() }
 
 type (
-	// SessionBegan: what is created from now on lasts until the session ends.
+	// SessionBegan says that what is created from now on lasts until the session
+	// ends.
 	SessionBegan struct {
 		// Lease is how long one proof of the session lasts; 0: for ever.
 		Lease time.Duration
 		// Timeout is when the session ends if nothing is heard of it.
 		Timeout time.Duration
 	}
-	// SessionEnded: everything that was created is gone. No answer to an action
-	// from before may follow.
+	// SessionEnded says that everything that was created is gone. No answer to an
+	// action from before may follow.
 	SessionEnded struct{}
-	// Tick: time has passed. Several per lease are needed.
+	// Tick says that time has passed. Several per lease are needed.
 	Tick struct{}
 
-	// Campaign: a caller wants to serve, under an id that is unique for ever.
+	// Campaign says that a caller wants to serve, under an id that is unique for
+	// ever.
 	Campaign struct {
 		ID     string
 		Member Member
 	}
-	// Leave: the caller gives its candidacy or term up.
+	// Leave says that the caller gives its candidacy or term up.
 	Leave struct{ ID string }
-	// Raise: the term needs ids up to To.
+	// Raise says that the term needs ids up to To.
 	Raise struct {
 		ID string
 		To push.ID
 	}
-	// Confirm: the term has nothing in flight for keys that move under Version.
+	// Confirm says that the term has nothing in flight for keys that move under
+	// Version.
 	Confirm struct {
 		ID      string
 		Version int64
 	}
-	// Register: a message node is there, under an id that is unique for ever.
+	// Register says that a message node is there, under an id that is unique for
+	// ever.
 	Register struct{ ID, Addr string }
-	// Unregister: it leaves.
+	// Unregister says that it leaves.
 	Unregister struct{ ID string }
-	// Remove: an operator takes a group out of the ring.
+	// Remove says that an operator takes a group out of the ring.
 	Remove struct{ Group string }
 
 	// SawCandidates is the whole line, of all groups, in any order. What is read
@@ -77,7 +81,7 @@ type (
 	// they registered.
 	SawMessages struct{ All map[string]string }
 
-	// Touched: a Touch that was begun at Sent has been answered.
+	// Touched says that a Touch which was begun at Sent has been answered.
 	Touched struct{ Sent time.Duration }
 	// Answered is the end of any other action that asks for something.
 	Answered struct {

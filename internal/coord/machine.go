@@ -66,7 +66,8 @@ type Machine struct {
 	session  bool
 	lease    time.Duration // 0: for ever
 	timeout  time.Duration
-	proven   time.Duration // the session surely lasts until then
+	proven   time.Duration // the lease of the newest proof ends then; 0: there was none
+	sent     time.Duration // when the newest proof was asked for, or the session began
 	touching bool          // a Touch is out
 	touched  time.Duration // when the last one was begun
 	reads    reads
@@ -80,8 +81,16 @@ type Machine struct {
 	messages   map[string]string // address by id
 	division   division
 
+	// What was ever seen, should what is kept be lost: neither epochs nor ids nor
+	// versions of the ring may come again as long as a process knows of them.
+	epochs  map[string]int64 // by group
+	ceiling push.ID
+	version int64 // of an active ring
+	last    int64 // of a pending one
+
+	known bool  // all has been read once in this session
 	view  *View // the newest that was published
-	known bool  // all has been read once
+	drawn drawn
 }
 
 // tenure is what was seen of a group's newest term.
@@ -111,7 +120,7 @@ type post struct {
 // NewMachine makes a machine that knows nothing. The config must be valid.
 func NewMachine(cfg Config) *Machine {
 	return &Machine{
-		cfg: cfg, sweeping: make(map[string]bool), tenures: make(map[string]tenure),
+		cfg: cfg, sweeping: make(map[string]bool), tenures: make(map[string]tenure), epochs: make(map[string]int64),
 		division: division{stamp: NoStamp, empty: make(map[string]time.Duration)}, view: &View{},
 	}
 }
@@ -135,6 +144,7 @@ func (m *Machine) take(ev Event) {
 		m.end()
 	case Touched:
 		m.touching = false
+		m.sent = max(m.sent, ev.Sent)
 		m.proven = max(m.proven, ev.Sent+m.lease)
 	case Answered:
 		m.answered(ev.Action, ev.Outcome)
@@ -209,14 +219,18 @@ func (m *Machine) settle() {
 
 func (m *Machine) do(a Action) { m.out = append(m.out, a) }
 
-// begin starts over with a new session: nothing of ours is there yet.
+// begin starts over with a new session: nothing of ours is there yet, and what
+// others keep is read anew.
 func (m *Machine) begin(ev SessionBegan) {
 	m.session, m.lease, m.timeout = true, ev.Lease, ev.Timeout
-	m.proven, m.touching, m.touched = 0, false, m.now.Mono-ev.Lease
+	m.proven, m.sent, m.touching, m.touched = 0, m.now.Mono, false, m.now.Mono-ev.Lease
 	if m.lease == 0 {
 		m.proven = forever
 	}
-	clear(m.division.empty)
+	m.known = false
+	m.candidates = nil
+	clear(m.tenures)
+	m.division = division{stamp: NoStamp, empty: make(map[string]time.Duration), removals: m.division.removals, still: m.now.Mono}
 	need := m.want()
 	for _, s := range m.seats {
 		s.need = need

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"gopush/internal/push"
 	"gopush/internal/ring"
 )
 
@@ -48,7 +49,14 @@ func (m *Machine) sawTenure(ev SawTenure) {
 	if ev.Stamp > t.stamp {
 		t.Tenure, t.stamp = ev.Tenure, ev.Stamp
 		m.tenures[ev.Group] = t
+		m.remember(ev.Tenure, 0)
 	}
+}
+
+// remember notes what must never come again.
+func (m *Machine) remember(t Tenure, ceiling push.ID) {
+	m.epochs[t.Member.Group] = max(m.epochs[t.Member.Group], t.Epoch)
+	m.ceiling = max(m.ceiling, ceiling)
 }
 
 func (m *Machine) sawCeiling(ev SawCeiling) {
@@ -59,6 +67,7 @@ func (m *Machine) sawCeiling(ev SawCeiling) {
 	if ev.Stamp > t.ceilingStamp {
 		t.ceiling, t.ceilingStamp = ev.Ceiling, ev.Stamp
 		m.tenures[ev.Group] = t
+		m.remember(t.Tenure, ev.Ceiling)
 	}
 }
 
@@ -71,6 +80,7 @@ func (m *Machine) sawRing(r Ring, stamp int64) {
 		d.seen = m.now.Mono
 	}
 	d.Ring, d.stamp, d.still = r, stamp, m.now.Mono
+	m.version, m.last = max(m.version, r.Version), max(m.last, r.Last)
 	maps.DeleteFunc(d.empty, func(group string, _ time.Duration) bool {
 		_, there := place(r.Places, group)
 		return !there
@@ -99,23 +109,27 @@ func (m *Machine) publish() {
 	m.do(Publish{View: next})
 }
 
+// drawn are the places that the newest view's rings were made from. Making one
+// is much work.
+type drawn struct{ ring, pending []Place }
+
 // picture is how the cluster looks now.
 func (m *Machine) picture() *View {
 	d := &m.division
 	v := &View{
-		RingVersion: d.Version, Ring: m.view.Ring, PendingVersion: d.Next,
+		RingVersion: d.Version, Ring: m.view.Ring, PendingVersion: d.Next, Pending: m.view.Pending,
 		Groups: make(map[string]Group), Nodes: m.nodes(), Messages: m.addresses(),
 	}
-	if v.RingVersion != m.view.RingVersion {
+	if !sameShares(m.drawn.ring, d.Places) || v.Ring == nil && d.Version != 0 {
 		v.Ring = shape(d.Places)
 	}
 	switch {
 	case d.Next == 0:
-	case d.Next == m.view.PendingVersion:
-		v.Pending = m.view.Pending
-	default:
+		v.Pending = nil
+	case v.Pending == nil || !sameShares(m.drawn.pending, d.NextPlaces):
 		v.Pending = shape(d.NextPlaces)
 	}
+	m.drawn = drawn{ring: d.Places, pending: d.NextPlaces}
 	for _, p := range slices.Concat(d.Places, d.NextPlaces) {
 		v.Groups[p.Group] = m.group(p.Group, p.Weight)
 	}
@@ -165,6 +179,6 @@ func (m *Machine) addresses() []string {
 
 // same reports whether two pictures show the same.
 func (v *View) same(o *View) bool {
-	return v.RingVersion == o.RingVersion && v.PendingVersion == o.PendingVersion &&
+	return v.RingVersion == o.RingVersion && v.Ring == o.Ring && v.PendingVersion == o.PendingVersion && v.Pending == o.Pending &&
 		maps.Equal(v.Groups, o.Groups) && slices.Equal(v.Nodes, o.Nodes) && slices.Equal(v.Messages, o.Messages)
 }

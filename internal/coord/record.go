@@ -49,13 +49,13 @@ type Place struct {
 
 // Ring is the division of keys among groups, and the change that is under way.
 type Ring struct {
-	Version int64
+	Version int64   // counts the divisions that were active
 	Places  []Place // ascending by group
 
 	Next       int64   // 0: no change is under way
 	NextPlaces []Place // ascending by group; their floors are not known yet
 
-	Last int64 // the highest version that was ever used
+	Last int64 // the highest Next that ever was; some were called off
 	// Removed are groups that an operator has taken out and that have not come
 	// back, ascending.
 	Removed []string

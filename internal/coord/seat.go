@@ -83,6 +83,10 @@ func (m *Machine) check(s *seat) {
 	case !s.serving:
 	case m.tenures[s.member.Group].Owner != s.id:
 		m.over(s, "another node serves the group")
+	case m.lease != 0 && m.now.Mono >= m.sent+m.timeout:
+		// From now on there may be a successor. Whoever is connected here has to be
+		// sent to it, and must not wait until this node can hear of it.
+		m.over(s, "the session could not be proven for as long as it lasts")
 	case m.mustConfirm(s) && m.now.Mono >= m.confirmBy():
 		m.over(s, "it did not confirm the change of the ring in time")
 	}

@@ -20,7 +20,7 @@ func (m *Machine) stand(s *seat) {
 	group := s.member.Group
 	first, _ := m.first(group)
 	switch {
-	case first.ID != s.id:
+	case first.ID != s.id, m.division.stamp == NoStamp: // or nobody can read the ring
 	case !s.stood:
 		s.stood, s.need = true, m.want()
 	case m.tenures[group].Owner == s.id:
@@ -37,7 +37,7 @@ func (m *Machine) claim(s *seat) {
 	if !known {
 		last = tenure{stamp: NoStamp, ceilingStamp: NoStamp}
 	}
-	floor := max(m.now.Wall, m.placeFloor(group), m.highest(""), 0) // a clock before 1970 counts as none
+	floor := max(m.now.Wall, m.placeFloor(group), m.highest(""), m.ceiling, 0) // a clock before 1970 counts as none
 	room := ids(m.cfg.Lease)
 	if floor > push.MaxID-2*room-push.Step {
 		m.do(Failed{ID: s.id, Why: "the range of message ids is used up; the clock or the coordination state was far in the future"})
@@ -50,8 +50,8 @@ func (m *Machine) claim(s *seat) {
 		ID: s.id, RingStamp: m.division.stamp,
 		Stamp: last.stamp, CeilingStamp: last.ceilingStamp, Ceiling: aligned(floor + room),
 		Tenure: Tenure{
-			Epoch: last.Epoch + 1, Owner: s.id, Member: s.member, Floor: floor,
-			Confirmed: max(m.division.Version, m.division.Next), Cover: m.timeout + m.cfg.ConfirmWithin,
+			Epoch: max(last.Epoch, m.epochs[group]) + 1, Owner: s.id, Member: s.member, Floor: floor,
+			Confirmed: max(m.division.Version, m.division.Last), Cover: m.timeout + m.cfg.ConfirmWithin,
 		},
 	})
 }
@@ -86,6 +86,7 @@ func (m *Machine) begun(a Begin, outcome Outcome) {
 	m.tenures[s.member.Group] = tenure{
 		Tenure: a.Tenure, stamp: a.Stamp + 1, ceiling: a.Ceiling, ceilingStamp: a.CeilingStamp + 1,
 	}
+	m.remember(a.Tenure, a.Ceiling)
 	if !s.leaving {
 		m.enthrone(s)
 	}
@@ -100,10 +101,14 @@ func (m *Machine) enthrone(s *seat) {
 // serve writes what a term needs written: first what others wait for.
 func (m *Machine) serve(s *seat) {
 	t := m.tenures[s.member.Group]
+	confirm := s.confirm
+	if !s.told {
+		confirm = m.division.Next // who does not know yet that he serves has nothing in flight
+	}
 	switch {
-	case s.confirm > t.Confirmed && s.confirm == m.division.Next:
+	case confirm > t.Confirmed && confirm == m.division.Next:
 		next := t.Tenure
-		next.Confirmed = s.confirm
+		next.Confirmed = confirm
 		s.busy = true
 		m.do(Amend{ID: s.id, Tenure: next, Stamp: t.stamp})
 	case s.raise > t.ceiling:
@@ -129,6 +134,7 @@ func (m *Machine) lifted(a Lift, outcome Outcome) {
 	if a.CeilingStamp >= t.ceilingStamp { // else something newer was read already
 		t.ceiling, t.ceilingStamp = a.Ceiling, a.CeilingStamp+1
 		m.tenures[a.Group] = t
+		m.remember(t.Tenure, a.Ceiling)
 	}
 }
 

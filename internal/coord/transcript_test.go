@@ -132,8 +132,16 @@ func (w *world) command(t *testing.T, words []string) {
 				t.Fatalf("%s never asks for %s", p.name, words[2])
 			}
 		}
+	case "wipe": // what is kept is lost
+		w.candidates, w.ring = nil, SawRing{}
+		clear(w.tenures)
+		clear(w.ceilings)
 	case "stuck":
 		p.stuck = true
+	case "unstuck":
+		p.stuck = false
+	case "arrive": // what was lost was only late
+		p.arrive()
 	case "run":
 		w.run()
 	case "quiet": // without the lines of what is asked, read and told

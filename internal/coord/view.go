@@ -42,13 +42,14 @@ type Node struct {
 type View struct {
 	Version int64 // of the picture; grows with every change
 
-	// RingVersion counts up with every change of Ring; 0: there is none yet.
+	// RingVersion counts the changes of Ring, one by one; 0: there is none yet.
 	// Whatever is remembered of keys under one version is worth nothing under
 	// the next: a key may have gone and come back.
 	RingVersion int64
 	Ring        *ring.Ring // says who serves a key
 
-	// PendingVersion is that of Pending; 0: no change is under way.
+	// PendingVersion names Pending; 0: no change is under way. It counts up too,
+	// but some that were pending are called off.
 	PendingVersion int64
 	// Pending is the ring to come. Keys that it gives to another group than Ring
 	// does are moving: nobody may take anything new for them.

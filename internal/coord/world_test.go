@@ -50,6 +50,7 @@ type proc struct {
 	stuck   bool // hears and does nothing, but keeps its session
 
 	asked []request
+	late  []Action        // whose answer was lost, and that are still on their way
 	dirty map[string]bool // pieces that have changed since they were read
 	inbox []Event         // read, not told yet; in order
 	terms map[string]*claimed
@@ -182,7 +183,7 @@ func (p *proc) expire() {
 // notice ends it on the side of the process.
 func (p *proc) notice() {
 	p.knows = false
-	p.asked, p.inbox = nil, nil
+	p.asked, p.inbox, p.late = nil, nil, nil
 	clear(p.dirty)
 	p.tell(SessionEnded{})
 }
@@ -235,14 +236,15 @@ func (p *proc) perform(i int, mode Outcome, lost bool) {
 			p.tell(Answered{Action: r.action, Outcome: mode})
 			return
 		}
-		p.tell(p.look("ring"))
-		p.tell(Touched{Sent: r.at})
+		p.inbox = append(p.inbox, p.look("ring"), Touched{Sent: r.at})
 		return
 	default:
 	}
 	p.asked = slices.Delete(p.asked, i, i+1)
 	outcome := Unknown
-	if !lost {
+	if lost {
+		p.late = append(p.late, r.action)
+	} else {
 		outcome = p.w.write(p, r.action)
 	}
 	if mode != Done {
@@ -266,6 +268,14 @@ func (p *proc) refresh(i int, mode Outcome) {
 	}
 	p.inbox = append(p.inbox, Answered{Action: r.action, Outcome: mode})
 	p.asked = slices.Delete(p.asked, i, i+1)
+}
+
+// arrive has what was on its way for long carried out.
+func (p *proc) arrive() {
+	for _, a := range p.late {
+		p.w.write(p, a)
+	}
+	p.late = nil
 }
 
 // write is the service: versions checked, all or nothing.
@@ -381,12 +391,18 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
+// owns reports whether a comet would take a push for key now.
+func (w *world) owns(t *claimed, key string) bool {
+	v := t.proc.view
+	return t.valid() && v.Ring.Owner(key) == t.group && !v.Moving(push.Key(key))
+}
+
 // owners are the terms that would take a push for key now.
 func (w *world) owners(key string) []*claimed {
 	var all []*claimed
 	for _, p := range w.procs {
 		for _, t := range p.terms {
-			if t.valid() && p.view.Ring.Owner(key) == t.group && !p.view.Moving(push.Key(key)) {
+			if w.owns(t, key) {
 				all = append(all, t)
 			}
 		}

@@ -30,7 +30,7 @@ type group struct {
 // remember begins with what the files hold. Of earlier terms they know the
 // epoch alone, and that is all that is needed of them.
 func remember(states map[string]state) memory {
-	m := memory{groups: make(map[string]*group), ringStamp: coord.NoStamp, messages: make(map[string]string)}
+	m := memory{groups: make(map[string]*group), messages: make(map[string]string)}
 	for name, s := range states {
 		m.groups[name] = &group{tenure: coord.Tenure{Epoch: s.epoch}, ceiling: s.ceiling}
 	}
