@@ -1,5 +1,6 @@
-# make help lists what there is. Only Go is needed (and a C compiler for the
-# race detector); other tools are built from their sources into build/tools.
+# make help lists what there is. Go is needed, a C compiler for the race detector,
+# and Java 17 with Maven for what runs on HBase; other tools are built from their
+# sources into build/tools.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,6 +17,8 @@ TIMEOUT  ?= 20m
 # The race detector needs cgo, which Go turns off where there is no C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 GATE := $(GO) run ./internal/arch/testgate
+# What runs behind this finds an HBase, which all tests share.
+WITH_HBASE := $(GO) run ./hbase/hbasetest/with --
 STAGE = @printf '== %s %s\n' "$$(date +%T)"
 
 TOOLS     := $(CURDIR)/build/tools
@@ -25,15 +28,20 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run build test quick race fuzz bench benchcmp lint fmt check proto docs clean
+.PHONY: help run hbase build test quick race fuzz bench benchcmp lint fmt check proto docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\n  Variables: ARGS (run), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race)\n' \
+	@printf '\n  Variables: ARGS (run, hbase), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race)\n' \
 		'$(FUZZTIME)' '$(BENCH)' '$(COUNT)' '$(TIMEOUT)'
 
 run: build ## start everything in one process, with its data in ./gopush-data
 	@exec build/gopush serve $(ARGS)
+
+hbase: ## start a real HBase on this machine, with its data in ./hbase-data (needs Java 17 and Maven)
+	@mkdir -p build
+	@$(GO) build -o build/localhbase ./hbase/hbasetest/localhbase
+	@exec build/localhbase $(ARGS)
 
 build: ## build the binary into build/
 	@mkdir -p build
@@ -48,13 +56,13 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 	$(STAGE) 'rules of the tree'
 	@$(GO) test -count=1 ./internal/arch
 	$(STAGE) 'all tests $(if $(RACE),with,WITHOUT) the race detector$(if $(RACE),, (no C compiler found))'
-	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
+	@$(WITH_HBASE) $(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./...
 
-quick: ## the unit tests alone, without the race detector; under 20 s
-	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -v '/internal/e2e$$')
+quick: ## the unit tests alone, without HBase and the race detector; under 20 s
+	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e|hbase/hbasetest)$$')
 
 race: ## all tests with the race detector, once more and in another order
-	@$(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...
+	@$(WITH_HBASE) $(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ { names = names " " $$1 } \

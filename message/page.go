@@ -8,6 +8,9 @@ import (
 type Marks struct {
 	Deleted push.ID // everything up to it was deleted
 	Expired push.ID // the newest id that was removed after its expiry
+	// Horizon is the id up to which rows may have been removed without leaving
+	// a trace; 0 where every removal leaves one.
+	Horizon push.ID
 }
 
 // Assembler turns the rows of a key, in ascending order, into a page. It is what
@@ -66,7 +69,7 @@ func (a *Assembler) Add(m push.Message) bool {
 		a.page.More = true
 		return false
 	}
-	a.gap(min(m.Prev, m.ID-1), push.GapExpired)
+	a.gap(min(max(m.Prev, a.lost(m.Prev)), m.ID-1), push.GapExpired)
 	a.page.Messages = append(a.page.Messages, m)
 	a.bytes += len(m.Body)
 	a.pos = m.ID
@@ -79,12 +82,22 @@ func (a *Assembler) full(n int) bool {
 	return have >= a.span.Limit || (a.span.Bytes > 0 && have > 0 && a.bytes+n > a.span.Bytes)
 }
 
+// lost is the id up to which something may be gone without a trace, right above
+// what is answered, if the message after that says it follows prev. If it follows
+// on exactly that, nothing is. A reader from the beginning has lost nothing.
+func (a *Assembler) lost(prev push.ID) push.ID {
+	if a.quiet || prev == a.pos || a.pos >= a.marks.Horizon {
+		return 0
+	}
+	return a.marks.Horizon
+}
+
 // Page ends the page. Rows are exhausted when Add never said false.
 func (a *Assembler) Page() push.Page {
 	if !a.page.More {
 		// The watermark may lie above the span: then it is not known what
 		// expired inside of it, and a gap too many is better than one too few.
-		a.gap(max(a.expired, a.marks.Expired), push.GapExpired)
+		a.gap(max(a.expired, a.marks.Expired, a.lost(push.PrevUnknown)), push.GapExpired)
 	}
 	a.page.Next = a.pos
 	return a.page

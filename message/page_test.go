@@ -24,18 +24,51 @@ func hole(after, until push.ID, why push.GapReason) push.Gap {
 	return push.Gap{After: after, Until: until, Reason: why}
 }
 
+// assembly is what an Assembler is given, and the page that it makes of it.
+type assembly struct {
+	span  push.Span
+	marks message.Marks
+	cut   [2]push.ID // oldest, its predecessor
+	rows  []push.Message
+	ids   []push.ID
+	gaps  []push.Gap
+	next  push.ID
+	more  bool
+}
+
+func (c assembly) check(t *testing.T) {
+	t.Helper()
+	if c.span.Limit == 0 {
+		c.span.Limit = 10
+	}
+	a := message.NewAssembler(c.span, c.marks, now)
+	if c.cut[0] > 0 {
+		a.Cut(c.cut[0], c.cut[1])
+	}
+	for _, m := range c.rows {
+		if m.ID > a.From() && !a.Add(m) {
+			break
+		}
+	}
+	page := a.Page()
+	var ids []push.ID
+	for _, m := range page.Messages {
+		ids = append(ids, m.ID)
+	}
+	if diff := cmp.Diff(c.ids, ids); diff != "" {
+		t.Error("messages", diff)
+	}
+	if diff := cmp.Diff(c.gaps, page.Gaps); diff != "" {
+		t.Error("gaps", diff)
+	}
+	if page.Next != c.next || page.More != c.more {
+		t.Errorf("next %d, more %v; want %d, %v", page.Next, page.More, c.next, c.more)
+	}
+}
+
 // An Assembler says what is there, what is gone and where to go on.
 func TestAssembler(t *testing.T) {
-	for name, c := range map[string]struct {
-		span  push.Span
-		marks message.Marks
-		cut   [2]push.ID // oldest, its predecessor
-		rows  []push.Message
-		ids   []push.ID
-		gaps  []push.Gap
-		next  push.ID
-		more  bool
-	}{
+	for name, c := range map[string]assembly{
 		"nothing":           {span: push.Span{After: 16}, next: 16},
 		"a chain":           {span: push.Span{After: 16}, rows: []push.Message{row(32, 16), row(48, 32)}, ids: []push.ID{32, 48}, next: 48},
 		"a hole":            {span: push.Span{After: 16}, rows: []push.Message{row(64, 48)}, ids: []push.ID{64}, gaps: []push.Gap{hole(16, 48, push.GapExpired)}, next: 64},
@@ -60,34 +93,29 @@ func TestAssembler(t *testing.T) {
 		"few bytes":         {span: push.Span{After: 16, Bytes: 1}, rows: []push.Message{row(32, 16)}, ids: []push.ID{32}, next: 32},
 		"a wrong chain":     {span: push.Span{After: 16}, rows: []push.Message{row(32, 320), row(48, 32)}, ids: []push.ID{32, 48}, gaps: []push.Gap{hole(16, 31, push.GapExpired)}, next: 48},
 	} {
-		t.Run(name, func(t *testing.T) {
-			if c.span.Limit == 0 {
-				c.span.Limit = 10
-			}
-			a := message.NewAssembler(c.span, c.marks, now)
-			if c.cut[0] > 0 {
-				a.Cut(c.cut[0], c.cut[1])
-			}
-			for _, m := range c.rows {
-				if m.ID > a.From() && !a.Add(m) {
-					break
-				}
-			}
-			page := a.Page()
-			var ids []push.ID
-			for _, m := range page.Messages {
-				ids = append(ids, m.ID)
-			}
-			if diff := cmp.Diff(c.ids, ids); diff != "" {
-				t.Error("messages", diff)
-			}
-			if diff := cmp.Diff(c.gaps, page.Gaps); diff != "" {
-				t.Error("gaps", diff)
-			}
-			if page.Next != c.next || page.More != c.more {
-				t.Errorf("next %d, more %v; want %d, %v", page.Next, page.More, c.next, c.more)
-			}
-		})
+		t.Run(name, c.check)
+	}
+}
+
+// Below the horizon a row may have gone without a trace, unless the chain says
+// that there was none.
+func TestAssemblerHorizon(t *testing.T) {
+	for name, c := range map[string]assembly{
+		"long away":            {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, gaps: []push.Gap{hole(16, 48, push.GapExpired)}, next: 48},
+		"at the horizon":       {span: push.Span{After: 48}, marks: message.Marks{Horizon: 48}, next: 48},
+		"a chain from there":   {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(64, 16)}, ids: []push.ID{64}, next: 64},
+		"no chain from there":  {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(64, 0)}, ids: []push.ID{64}, gaps: []push.Gap{hole(16, 48, push.GapExpired)}, next: 64},
+		"a hole and more":      {span: push.Span{After: 16}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(80, 64)}, ids: []push.ID{80}, gaps: []push.Gap{hole(16, 64, push.GapExpired)}, next: 80},
+		"a row below it":       {span: push.Span{After: 16}, marks: message.Marks{Horizon: 64}, rows: []push.Message{row(48, 0)}, ids: []push.ID{48}, gaps: []push.Gap{hole(16, 47, push.GapExpired), hole(48, 64, push.GapExpired)}, next: 64},
+		"a chain below it":     {span: push.Span{After: 16}, marks: message.Marks{Horizon: 80}, rows: []push.Message{row(32, 16), row(64, 48), row(96, 64)}, ids: []push.ID{32, 64, 96}, gaps: []push.Gap{hole(32, 63, push.GapExpired)}, next: 96},
+		"full below it":        {span: push.Span{After: 16, Limit: 1}, marks: message.Marks{Horizon: 80}, rows: []push.Message{row(32, 16), row(64, 48)}, ids: []push.ID{32}, next: 32, more: true},
+		"until below it":       {span: push.Span{After: 16, Until: 32}, marks: message.Marks{Horizon: 48}, gaps: []push.Gap{hole(16, 32, push.GapExpired)}, next: 32},
+		"deleted, then beyond": {span: push.Span{After: 16}, marks: message.Marks{Deleted: 32, Horizon: 48}, gaps: []push.Gap{hole(16, 32, push.GapDeleted), hole(32, 48, push.GapExpired)}, next: 48},
+		"deleted beyond it":    {span: push.Span{After: 16}, marks: message.Marks{Deleted: 64, Horizon: 48}, gaps: []push.Gap{hole(16, 64, push.GapDeleted)}, next: 64},
+		"beginning below it":   {span: push.Span{}, marks: message.Marks{Horizon: 48}, rows: []push.Message{row(32, 0)}, ids: []push.ID{32}, next: 32},
+		"nothing to begin":     {span: push.Span{}, marks: message.Marks{Horizon: 48}, next: 0},
+	} {
+		t.Run(name, c.check)
 	}
 }
 

@@ -6,15 +6,7 @@ import (
 	"slices"
 
 	"gopush/internal/push"
-	"gopush/internal/rpc"
 )
-
-// pending is one write of a frame on its way to the store.
-type pending struct {
-	index   int
-	write   push.Write // what is stored: duplicates and conflicts are dropped
-	written push.Written
-}
 
 // Save stores a frame of writes, each whole or not at all, and calls done once
 // for each. What is refused before the store was asked surely stays away; an
@@ -30,17 +22,17 @@ func (s *Service) Save(ctx context.Context, writes []push.Write, done func(int, 
 		return
 	}
 	defer leave()
-	ready := make([]pending, 0, len(writes))
+	all := s.prepare(ctx, writes)
+	ready := make([]*pending, 0, len(writes))
 	rows := make([]push.Write, 0, len(writes))
-	for i, w := range writes {
-		p, err := s.prepare(ctx, w)
+	for i := range all {
+		p := &all[i]
 		switch {
-		case err != nil:
-			done(i, push.Written{}, err)
+		case p.err != nil:
+			done(i, push.Written{}, p.err)
 		case len(p.write.Messages) == 0:
 			done(i, p.written, nil)
 		default:
-			p.index = i
 			ready, rows = append(ready, p), append(rows, p.write)
 		}
 	}
@@ -63,47 +55,6 @@ func unknown(err error) error {
 		return err
 	}
 	return push.Wrap(push.KindOutcomeUnknown, err, "the store failed; the message may or may not be there")
-}
-
-// prepare checks a write, finds its place in the chain, and drops what is there
-// already.
-func (s *Service) prepare(ctx context.Context, w push.Write) (pending, error) {
-	if err := s.admit(rpc.Fence{Group: w.Group, Epoch: w.Epoch}); err != nil {
-		return pending{}, err
-	}
-	if err := check(w); err != nil {
-		return pending{}, err
-	}
-	prev, err := s.prev(ctx, w)
-	if err != nil {
-		return pending{}, before(err)
-	}
-	p := pending{written: push.Written{Prev: prev, Outcomes: make([]push.Outcome, len(w.Messages))}, write: w}
-	p.write.Messages = make([]push.Message, 0, len(w.Messages))
-	var seen map[string]*push.Message // the first one of each idempotency key
-	for i, m := range w.Messages {
-		out := push.Outcome{Status: push.Stored, ID: m.ID}
-		if m.IdempotencyKey != "" {
-			if first := seen[m.IdempotencyKey]; first != nil {
-				out = compare(first.ID, BodySum(first.Body) == BodySum(m.Body))
-			} else if out, err = s.repeat(ctx, w, p.written.Prev, &m); err != nil {
-				return pending{}, before(err)
-			}
-		}
-		p.written.Outcomes[i] = out
-		if out.Status != push.Stored {
-			continue
-		}
-		if m.IdempotencyKey != "" {
-			if seen == nil {
-				seen = make(map[string]*push.Message)
-			}
-			seen[m.IdempotencyKey] = &w.Messages[i]
-		}
-		m.Prev, prev = prev, m.ID
-		p.write.Messages = append(p.write.Messages, m)
-	}
-	return p, nil
 }
 
 // before marks an error that came before anything was written.

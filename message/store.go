@@ -23,6 +23,9 @@ type Store interface {
 	// Saving the same messages again is harmless: it neither extends a life nor
 	// brings back what was recalled, discarded or deleted. Before a message
 	// with an idempotency key can become visible, Find finds it.
+	//
+	// Of two writes of one key, all ids of one lie above all ids of the other,
+	// unless they are the same write, of which either may lack some messages.
 	Save(ctx context.Context, writes []push.Write) []error
 
 	// Read returns the messages of the span that are not expired, deleted or
@@ -35,6 +38,14 @@ type Store interface {
 	Newest(ctx context.Context, key push.Key) (push.ID, error)
 
 	// Find looks an idempotency key up. Found.ID is 0 when it is not known.
+	//
+	// A key stands for the highest message that was saved with it. Two things
+	// are left open, as Service never depends on them: it has a message use a
+	// key that stands only once it has discarded the one it stood for. If a
+	// message takes a key over all the same, and is then discarded or its claim
+	// ends, the key is free, or stands for the lower one again whose claim
+	// lasts. And a message that is saved when it was deleted already may use its
+	// key or not.
 	Find(ctx context.Context, key push.Key, idempotencyKey string) (Found, error)
 
 	// Discard withdraws an id whose outcome is unknown: the message is gone, and

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
+	"gopush/hbase"
 	"gopush/internal/push"
 )
 
@@ -66,7 +68,26 @@ func exitCode(err error) int {
 		}
 		return exitRefused
 	}
-	return exitFailure
+	return localCode(err)
+}
+
+// localCode is that of a command that asked HBase itself.
+func localCode(err error) int {
+	if _, ok := errors.AsType[*hbase.SchemaError](err); ok {
+		return exitFailure // it names the command to run first
+	}
+	if _, ok := errors.AsType[*hbase.JavaError](err); ok {
+		return exitRefused
+	}
+	e, ok := errors.AsType[*push.Error](err)
+	switch {
+	case !ok || e.Kind == push.KindInternal:
+		return exitFailure
+	case e.Kind.Retryable():
+		return exitRetry
+	default:
+		return exitRefused
+	}
 }
 
 // report tells what went wrong and what to do, as text or as one line of JSON.
@@ -74,7 +95,7 @@ func report(w io.Writer, err error, asJSON bool) {
 	p, fromServer := errors.AsType[*problem](err)
 	if asJSON {
 		// The server's sentence stands alone here: its code has a field.
-		line := failure{Error: err.Error(), Exit: exitCode(err), Hint: hint(err)}
+		line := failure{Error: sentence(err), Exit: exitCode(err), Hint: hint(err)}
 		if fromServer {
 			line.Error, line.Code, line.RequestID = p.Detail, p.Code, p.RequestID
 		}
@@ -82,10 +103,20 @@ func report(w io.Writer, err error, asJSON bool) {
 		_ = json.NewEncoder(w).Encode(line) // standard error is all there is
 		return
 	}
-	fmt.Fprintf(w, "gopush: %s\n", err)
+	fmt.Fprintf(w, "gopush: %s\n", sentence(err))
 	if h := hint(err); h != "" {
 		fmt.Fprintf(w, "  %s\n", h)
 	}
+}
+
+// sentence leaves out the kind that errors of our own begin with: it is for
+// programs.
+func sentence(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*push.Error](err); ok {
+		text = strings.Replace(text, e.Error(), strings.TrimPrefix(e.Error(), string(e.Kind)+": "), 1)
+	}
+	return text
 }
 
 // failure is an error as --json shows it.

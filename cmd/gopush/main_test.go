@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) {
 	// The person who runs the tests may have a server of their own.
-	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN"} {
+	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN", "GOPUSH_STORE", "GOPUSH_ZOOKEEPER", "GOPUSH_ZNODE_PARENT", "GOPUSH_TABLE"} {
 		_ = os.Unsetenv(name)
 	}
 	goleak.VerifyTestMain(m)
@@ -119,10 +119,10 @@ func refuses(status int, code, detail string, retryable bool) answer {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "version"} {
+	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "doctor", "version"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80")
-			golden := filepath.Join("testdata", strings.TrimSuffix("help-"+name, "-")+".txt")
+			golden := filepath.Join("testdata", strings.TrimSuffix("help-"+strings.ReplaceAll(name, " ", "-"), "-")+".txt")
 			args := strings.Fields(name + " --help")
 			got := gopushHere(t.Context(), "", args...)
 			if got.code != exitOK || got.err != "" {

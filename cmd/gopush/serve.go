@@ -15,8 +15,10 @@ import (
 // serveCmd has flags for what people change by hand; --set reaches the rest. A
 // flag that is not given leaves the file's setting alone.
 type serveCmd struct {
-	Config      string            `help:"Settings file, YAML; see --print-config." type:"path" placeholder:"FILE"`
-	Data        string            `help:"Data folder." placeholder:"FOLDER"`
+	Config string `help:"Settings file, YAML; see --print-config." type:"path" placeholder:"FILE"`
+	Data   string `help:"Data folder." placeholder:"FOLDER"`
+	Store  string `help:"Where messages are kept: embedded, in the data folder, or hbase." env:"GOPUSH_STORE" placeholder:"KIND"`
+	hbaseFlags
 	Dev         bool              `help:"Development: the admin API takes requests from this machine without a token."`
 	LogLevel    string            `help:"debug, info, warn or error." placeholder:"LEVEL"`
 	LogFormat   string            `help:"text or json." placeholder:"FORMAT"`
@@ -80,27 +82,22 @@ func (c *serveCmd) serve(ctx context.Context, sys *serve.System, start time.Time
 
 // settings are the defaults, then the file, then the flags.
 func (c *serveCmd) settings() (config.Serve, error) {
-	settings := config.Default()
-	if c.Config != "" {
-		var err error
-		if settings, err = config.Load(c.Config); err != nil {
-			return settings, usage("%w", err)
-		}
+	settings, err := fileSettings(c.Config)
+	if err != nil {
+		return settings, err
 	}
 	if c.PortsFrom >= 0 {
 		if err := settings.PortsFrom(c.PortsFrom); err != nil {
 			return settings, usage("--ports-from: %w", err)
 		}
 	}
-	for _, f := range []struct{ path, text string }{
-		{"data", c.Data}, {"log.level", c.LogLevel}, {"log.format", c.LogFormat},
-	} {
-		if f.text == "" {
-			continue // not given
-		}
-		if err := settings.Set(f.path, f.text); err != nil {
-			return settings, usage("%w", err)
-		}
+	if err := setGiven(&settings, []given{
+		{"data", c.Data}, {"log.level", c.LogLevel}, {"log.format", c.LogFormat}, {"store.kind", c.Store},
+	}); err != nil {
+		return settings, err
+	}
+	if err := c.apply(&settings); err != nil {
+		return settings, err
 	}
 	settings.Dev = settings.Dev || c.Dev
 	for path, text := range c.Set {

@@ -19,7 +19,7 @@ var vocabulary = []string{"internal/push", "internal/ring", "internal/id"}
 
 // roles are the packages that only an assembly of the whole may import.
 var roles = []string{
-	"comet", "message", "message/embedded", "web", "internal/coord", "internal/coord/local", "internal/rpc",
+	"comet", "message", "message/embedded", "hbase", "web", "internal/coord", "internal/coord/local", "internal/rpc",
 }
 
 // Layers is the direction of imports: a package that is not here may not exist,
@@ -46,6 +46,10 @@ var Layers = map[string]Layer{
 	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
 	"message/storetest": {Imports: plus(vocabulary, "message"), Tests: []string{"message/embedded"}},
 
+	"hbase/hbasetest":            {},
+	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
+	"hbase/hbasetest/with":       {Imports: []string{"hbase/hbasetest"}},
+
 	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"comet/client", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 
@@ -53,9 +57,14 @@ var Layers = map[string]Layer{
 	// web speaks client protocol v1 too, hence the bytes of it.
 	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
 
+	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
+	"migrations": {Imports: plus(vocabulary, "hbase")},
+
+	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
+
 	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
-	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
-	"cmd/gopush":     {Imports: []string{"comet/client", "internal/config", "internal/daemon", "internal/push", "internal/serve"}},
+	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
+	"cmd/gopush":     {Imports: []string{"comet/client", "hbase", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},

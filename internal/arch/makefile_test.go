@@ -20,7 +20,7 @@ func TestUndescribed(t *testing.T) {
 	}
 	none(t, Undescribed(all[i].Text))
 	for _, want := range []string{
-		"run", "build", "test", "quick", "race", "fuzz", "bench", "benchcmp", "lint", "fmt", "check", "proto", "docs", "clean", "help",
+		"run", "hbase", "build", "test", "quick", "race", "fuzz", "bench", "benchcmp", "lint", "fmt", "check", "proto", "docs", "clean", "help",
 	} {
 		if !strings.Contains(all[i].Text, "\n"+want+":") {
 			t.Errorf("the Makefile has no target %s", want)

@@ -86,7 +86,7 @@ func Files(root string) ([]File, error) {
 			return err
 		}
 		if d.IsDir() {
-			if slices.Contains([]string{".git", "build", "gopush-data", "node_modules"}, d.Name()) {
+			if slices.Contains([]string{".git", "build", "gopush-data", "hbase-data", "node_modules"}, d.Name()) {
 				return filepath.SkipDir
 			}
 			return nil

@@ -35,13 +35,26 @@ func (s *Serve) fields() table {
 	}, table{
 		{"log.level", "debug, info, warn or error.", &text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}},
 		{"log.format", "text or json; logs go to standard error.", &text{p: &s.Log.Format, rule: oneOf("text", "json")}},
-	}, s.Messages.fields(), s.Comet.fields(), table{
+	}, s.Store.fields(), s.Messages.fields(), s.Comet.fields(), table{
 		{"message.rpc", "Address of the message node for the other roles; loopback only.", &text{p: &s.Message.RPC, rule: bindable}},
 	}, table{
 		{"web.public", "Address of the public API: node lookup and stored messages.", &text{p: &s.Web.Public, rule: bindable}},
 		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token.", &text{p: &s.Web.Admin, rule: bindable}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", &list{p: &s.Web.CORSOrigins, rule: origin}},
 	})
+}
+
+// fields of the store. Those behind kind say nothing to the embedded one.
+func (s *Store) fields() table {
+	return table{
+		{"store.kind", "embedded: in the data folder, for one process. hbase: in a table of HBase,\nwhich gopush migrate up makes.", &text{p: &s.Kind, rule: oneOf("embedded", "hbase")}},
+		{"store.zookeeper", "Addresses of HBase's ZooKeeper, host:port.", &list{p: &s.ZooKeeper, rule: dialable}},
+		{"store.znode_parent", "The znode that HBase keeps its own below.", &text{p: &s.ZnodeParent, rule: znode}},
+		{"store.table", "Table of the messages, as NAMESPACE:NAME.", &text{p: &s.Table, rule: tableName}},
+		{"store.durability", "Where a message is when its push is acknowledged. fsync: on disk. sync: in the\nmemory of several machines. async: in that of one, so that an acknowledged\nmessage can be lost.", &text{p: &s.Durability, rule: oneOf("fsync", "sync", "async")}},
+		{"store.keep", "For how long after its push the place of a message is remembered, even if it\nexpired before: so long a reader that was away is told exactly what it missed.", &duration{&s.Keep, day, longestTTL}},
+		{"store.timeout", "How long one call of HBase may take, with all that is tried again in it.", &duration{&s.Timeout, 100 * time.Millisecond, 5 * time.Minute}},
+	}
 }
 
 // fields of the messages. The largest body is what fits into one row of the

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +32,41 @@ func bindable(s string) error {
 		return fmt.Errorf("the port of %q must be a number from 0 to 65535", s)
 	}
 	return hostName(host)
+}
+
+// dialable allows addresses to connect to.
+func dialable(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return fmt.Errorf("%q is not an address to connect to; write host:port, such as zk1.example.org:2181", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("the port of %q must be a number from 1 to 65535", s)
+	}
+	return hostName(host)
+}
+
+// znode allows the path of a node in ZooKeeper.
+func znode(s string) error {
+	if len(s) < 2 || s[0] != '/' || path.Clean(s) != s {
+		return fmt.Errorf("%q is not the path of a znode; write it from the root, such as /hbase", s)
+	}
+	return nil
+}
+
+// The parts of a table's name, by HBase's rules.
+var tableParts = regexp.MustCompile(`^(?:([A-Za-z0-9_]+):)?[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+// tableName allows what HBase does, but for its own tables.
+func tableName(s string) error {
+	m := tableParts.FindStringSubmatch(s)
+	if m == nil {
+		return fmt.Errorf("%q is not the name of a table; write NAMESPACE:NAME, such as gopush:messages", s)
+	}
+	if m[1] == "hbase" {
+		return fmt.Errorf("%q lies in HBase's own namespace; write another, such as gopush:messages", s)
+	}
+	return nil
 }
 
 // advertised allows what clients can be told. Clients of the 1.0 line split it

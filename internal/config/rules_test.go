@@ -21,6 +21,21 @@ func TestRules(t *testing.T) {
 			[]string{"", "push.example.org:80", "10.0.0.1:65535"},
 			[]string{"a", "a:0", "a:", ":80", "[::1]:80", "a:1:2", "0.0.0.0:80", "a:http", "ü:80"},
 		},
+		"dialable": {
+			dialable,
+			[]string{"zk1.example.org:2181", "127.0.0.1:1", "[::1]:65535"},
+			[]string{"", "zk1", ":2181", "zk1:0", "zk1:65536", "zk1:02181", "a b:2181", "zk1:2181/hbase"},
+		},
+		"znode": {
+			znode,
+			[]string{"/hbase", "/a/b-secure"},
+			[]string{"", "/", "hbase", "/hbase/", "//hbase", "/a/../b"},
+		},
+		"tableName": {
+			tableName,
+			[]string{"gopush:messages", "messages", "a_1:b.c-d", "_x"},
+			[]string{"", ":", "a:", ":b", "a:b:c", "a-b:c", ".a", "-a", "a b", "ü", "hbase:meta"},
+		},
 		"groupName": {
 			groupName,
 			[]string{"node1", "a", "A-b_c.1", strings.Repeat("x", 64)},

@@ -20,6 +20,7 @@ type Serve struct {
 	Drain    time.Duration // the whole of an orderly stop
 	Ops      string        // host:port
 	Log      Log
+	Store    Store
 	Messages Messages
 	Comet    Comet
 	Message  Message
@@ -30,6 +31,17 @@ type Serve struct {
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json
+}
+
+// Store is where messages are kept: in the data folder, or in HBase.
+type Store struct {
+	Kind        string   // embedded, hbase
+	ZooKeeper   []string // of HBase, host:port
+	ZnodeParent string   // what HBase keeps its own below
+	Table       string   // NAMESPACE:NAME, or NAME
+	Durability  string   // fsync, sync, async
+	Keep        time.Duration
+	Timeout     time.Duration // of one call of HBase
 }
 
 // Messages are the rules for what is pushed.
@@ -70,10 +82,14 @@ type Web struct {
 // that clients of the 1.0 line know.
 func Default() Serve {
 	return Serve{
-		Data:     "gopush-data",
-		Drain:    10 * time.Second,
-		Ops:      "127.0.0.1:6971",
-		Log:      Log{Level: "info", Format: "text"},
+		Data:  "gopush-data",
+		Drain: 10 * time.Second,
+		Ops:   "127.0.0.1:6971",
+		Log:   Log{Level: "info", Format: "text"},
+		Store: Store{
+			Kind: "embedded", ZnodeParent: "/hbase", Table: "gopush:messages",
+			Durability: "fsync", Keep: 30 * day, Timeout: 10 * time.Second,
+		},
 		Messages: Messages{DefaultTTL: 30 * day, MaxBytes: 64 << 10},
 		Comet: Comet{
 			Group: "node1", Weight: 1,
@@ -155,6 +171,9 @@ func (s *Serve) together() (found Problems) {
 	}
 	if s.Comet.AdvertiseTCP == "" && !tellable(s.Comet.TCP) {
 		complain("comet.tcp", "clients cannot be told to connect to %q; set comet.advertise_tcp to the host:port under which they reach this machine", s.Comet.TCP)
+	}
+	if s.Store.Kind == "hbase" && len(s.Store.ZooKeeper) == 0 {
+		complain("store.zookeeper", "it is empty, but the store is hbase; give the addresses of HBase's ZooKeeper, host:port")
 	}
 	found.sort()
 	return found

@@ -126,6 +126,24 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// TestHBaseNeedsItsZooKeeper: what a store needs is asked for at once, with the
+// line of the setting that wants it.
+func TestHBaseNeedsItsZooKeeper(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("store:\n  kind: hbase\n"))
+	if err == nil || err.Error() != "x.yaml: store.zookeeper: it is empty, but the store is hbase; give the addresses of HBase's ZooKeeper, host:port" {
+		t.Error(err)
+	}
+	s, err := Parse("x.yaml", []byte("store:\n  kind: hbase\n  zookeeper: [zk1:2181, \"zk2:2181\"]\n  keep: 90d\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default().Store
+	want.Kind, want.ZooKeeper, want.Keep = "hbase", []string{"zk1:2181", "zk2:2181"}, 90*day
+	if diff := cmp.Diff(want, s.Store); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPortsFrom(t *testing.T) {
 	s := Default()
 	if err := s.PortsFrom(20000); err != nil {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"gopush/internal/serve"
+	"gopush/message"
+	"gopush/message/embedded"
 )
 
 // childEnv is the variable that makes a test binary a server: its value is a
@@ -38,7 +40,7 @@ func (c *Cluster) startChild(cfg serve.Config) (process, Addrs, error) {
 	}
 	defer func() { _ = log.Close() }() // the child has its own
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+childConfig{cfg.Settings, cfg.MoreComets, time.Duration(c.skew.Load())}.text())
+	cmd.Env = append(os.Environ(), childEnv+"="+childConfig{cfg.Settings, cfg.MoreComets, time.Duration(c.skew.Load()), c.opts.MemTableBytes}.text())
 	cmd.Stderr = log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -119,9 +121,12 @@ func serveChild(text string) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	now := func() time.Time { return time.Now().Add(cfg.Skew) }
 	system, err := serve.New(serve.Config{
-		Settings: cfg.Settings, MoreComets: cfg.More,
-		Now: func() time.Time { return time.Now().Add(cfg.Skew) },
+		Settings: cfg.Settings, MoreComets: cfg.More, Now: now,
+		OpenStore: func(dir string) (message.Store, error) {
+			return embedded.Open(embedded.Config{Dir: dir, MemTableBytes: cfg.MemTable}, log, now)
+		},
 	}, log)
 	if err != nil {
 		return err

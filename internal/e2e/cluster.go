@@ -26,6 +26,11 @@ type Options struct {
 	Settings func(*config.Serve)
 	// Comets is the number of comet groups, node1, node2 and so on; 0: one.
 	Comets int
+	// MemTableBytes is the size of the embedded store's buffers; only with Child.
+	// 0: its default.
+	MemTableBytes uint64
+	// Store changes the settings of the store; nil: as StoreEnv says.
+	Store func(*config.Store)
 	// OpenStore opens another store than the embedded one; only without Child.
 	OpenStore func(dir string) (message.Store, error)
 }
@@ -48,7 +53,9 @@ type Cluster struct {
 	tb   testing.TB // immutable
 	opts Options    // immutable
 	dir  string     // immutable; logs and the data folder
-	skew atomic.Int64
+
+	store func(*config.Store) // immutable; the settings of the store
+	skew  atomic.Int64
 
 	mu    sync.Mutex
 	addrs Addrs   // guarded by mu; of the last start
@@ -72,7 +79,13 @@ func Start(tb testing.TB, opts Options) *Cluster {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &Cluster{tb: tb, opts: opts, dir: dir}
+	c := &Cluster{tb: tb, opts: opts, dir: dir, store: func(*config.Store) {}}
+	switch {
+	case opts.Store != nil:
+		c.store = opts.Store
+	case opts.OpenStore == nil:
+		c.store = backend(tb)
+	}
 	// A pusher of a test may well wait for an answer for as long as a push may take.
 	transport := &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 30 * time.Second}
 	c.API = &API{where: c.Addrs, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
@@ -145,6 +158,7 @@ func (c *Cluster) settings() (config.Serve, []config.Comet, error) {
 	if err := s.PortsFrom(0); err != nil {
 		return s, nil, err
 	}
+	c.store(&s.Store)
 	if c.opts.Settings != nil {
 		c.opts.Settings(&s)
 	}
@@ -235,6 +249,7 @@ type childConfig struct {
 	Settings config.Serve
 	More     []config.Comet
 	Skew     time.Duration
+	MemTable uint64
 }
 
 func (c childConfig) text() string {

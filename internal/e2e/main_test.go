@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"gopush/hbase/hbasetest"
 )
 
 func TestMain(m *testing.M) {
 	ServeChild()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(hbasetest.Main(m))
 }

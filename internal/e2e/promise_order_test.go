@@ -43,7 +43,7 @@ func readersOf(keys, n int, session, total time.Duration, kinds ...ReaderKind) [
 	var all []ReaderPlan
 	for _, kind := range kinds {
 		for i := range n {
-			r := ReaderPlan{Name: fmt.Sprintf("%s %d", kind, i), Key: fmt.Sprintf("busy-%d", i%keys), Kind: kind, Limit: 1 + i*7%50}
+			r := ReaderPlan{Name: fmt.Sprintf("%s %d", kind, i), Key: fmt.Sprintf("busy-%d", i%keys), Kind: kind, Limit: 5 + i*9%50}
 			for at := time.Duration(0); at < total; at += session {
 				r.Sessions = append(r.Sessions, Session{From: at, To: at + session})
 			}

@@ -41,17 +41,16 @@ func (s *scene) read(ctx context.Context, plan ReaderPlan) {
 	}
 	src := r.source()
 	for _, session := range plan.Sessions {
-		if !s.until(ctx, session.From) {
+		if !s.until(s.pushing, session.From) {
+			break
+		}
+		r.session(s.pushing, src, session)
+	}
+	<-s.pushing.Done()
+	for {
+		if ctx.Err() != nil {
 			return
 		}
-		r.session(ctx, src, session)
-	}
-	select {
-	case <-s.over:
-	case <-ctx.Done():
-		return
-	}
-	for {
 		err := src.toTheEnd(ctx)
 		if err == nil {
 			break

@@ -23,7 +23,7 @@ func Run(tb testing.TB, c *Cluster, p Plan) *History {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), p.Length+settle)
 	defer cancel()
-	s := &scene{cluster: c, api: c.API, history: new(History), began: time.Now(), over: make(chan struct{})}
+	s := newScene(ctx, c)
 	var pushers, readers sync.WaitGroup
 	for _, plan := range p.Pushers {
 		pushers.Go(func() { (&pusher{scene: s, plan: plan, rand: draw(p.Seed, plan.Name+" at work")}).run(ctx) })
@@ -33,7 +33,7 @@ func Run(tb testing.TB, c *Cluster, p Plan) *History {
 	}
 	err := s.kills(ctx, p.Kills)
 	pushers.Wait()
-	close(s.over)
+	s.end()
 	readers.Wait()
 	if err != nil {
 		s.history.Add(Event{Kind: EvFault, Text: err.Error()})
@@ -47,7 +47,14 @@ type scene struct {
 	api     *API
 	history *History
 	began   time.Time
-	over    chan struct{} // closed when no push is to come any more
+	pushing context.Context // over when no push is to come any more
+	end     context.CancelFunc
+}
+
+func newScene(ctx context.Context, c *Cluster) *scene {
+	s := &scene{cluster: c, api: c.API, history: new(History), began: time.Now()}
+	s.pushing, s.end = context.WithCancel(ctx)
+	return s
 }
 
 // until waits for a time of the plan; false when ctx ended.

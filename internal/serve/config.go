@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"gopush/internal/config"
 	"gopush/message"
 	"gopush/message/embedded"
@@ -24,6 +26,10 @@ type Config struct {
 	// OpenStore opens the store in a folder of the data folder; nil: the
 	// embedded one. The System closes it.
 	OpenStore func(dir string) (message.Store, error)
+	// OpenHBase opens the store in HBase, if the settings choose it; nil: the
+	// one of package hbase. The System closes it. If it has a method Check(context.Context) error, the roles
+	// start once that returns nil, and its errors are told by readiness.
+	OpenHBase func(config.Store, *slog.Logger, prometheus.Registerer) (message.Store, error)
 }
 
 // prepare fills in the defaults and reports what cannot be.
@@ -51,6 +57,11 @@ func (c *Config) prepare(log *slog.Logger) error {
 			return embedded.Open(embedded.Config{Dir: dir}, log.With(slog.String("part", "store")), c.Now)
 		}
 	}
+	if c.OpenHBase == nil {
+		c.OpenHBase = func(s config.Store, log *slog.Logger, reg prometheus.Registerer) (message.Store, error) {
+			return openHBase(s, log, c.Now, reg)
+		}
+	}
 	return nil
 }
 
@@ -60,7 +71,15 @@ const (
 	storeFolder = "store"
 	coordFolder = "coord"
 	tokenFile   = "admin.token"
+	hbaseFile   = "hbase" // there once messages may be in HBase
 )
+
+// StoreFormat reads in which format the store of a data folder was written, and
+// which one this program reads; found is "" when there is none. Nobody may use
+// the folder.
+func StoreFormat(dir string) (found, wanted string, err error) {
+	return embedded.Format(filepath.Join(dir, storeFolder))
+}
 
 // empty reports whether the folder is missing or has nothing in it.
 func empty(dir string) (bool, error) {

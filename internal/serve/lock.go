@@ -67,3 +67,27 @@ func by(f *os.File) string {
 	}
 	return " by the process " + strings.TrimSpace(string(b))
 }
+
+// InUse names the process that uses a data folder; "" for nobody. It takes the
+// lock for a moment, if it is free.
+func InUse(dir string) (who string, err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
+	if os.IsNotExist(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		if who = strings.TrimPrefix(by(f), " by "); who == "" {
+			who = "another process"
+		}
+		return who, nil
+	case err != nil:
+		return "", fmt.Errorf("lock of the data folder: %w", err)
+	default:
+		return "", nil
+	}
+}

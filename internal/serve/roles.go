@@ -31,7 +31,11 @@ func (s *System) components() ([]daemon.Component, error) {
 	all := []daemon.Component{{Name: "ops", Run: func(ctx context.Context, ready func()) error {
 		ready()
 		return ops.Run(ctx, s.listeners.ops)
-	}}, {Name: "message", Run: s.runMessage}}
+	}}}
+	if c, ok := s.storeComponent(); ok {
+		all = append(all, c)
+	}
+	all = append(all, daemon.Component{Name: "message", Run: s.runMessage})
 	for i, c := range s.cfg.comets() {
 		all = append(all, daemon.Component{Name: "comet " + c.Group, Run: func(ctx context.Context, ready func()) error {
 			return s.runComet(ctx, ready, c, s.listeners.comets[i])

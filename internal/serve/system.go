@@ -80,7 +80,7 @@ func (s *System) open() (err error) {
 	}
 	// Without a store there is no message, and only then may coordination begin
 	// from nothing. So it must come first: the store makes its folder.
-	fresh, err := empty(cfg.path(storeFolder))
+	fresh, err := cfg.fresh()
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *System) open() (err error) {
 	if s.coord, err = local.Open(coordination, s.log.With(slog.String("part", "coord")), cfg.Now); err != nil {
 		return err
 	}
-	if s.store, err = cfg.OpenStore(cfg.path(storeFolder)); err != nil {
+	if s.store, err = s.storeOf(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil

@@ -265,13 +265,14 @@ func TestCloseInFlight(t *testing.T) {
 
 // More than fits into memory: tables are written while writers go on.
 func TestManyMemoryTables(t *testing.T) {
-	s, err := Open(Config{Dir: t.TempDir()}, quiet, time.Now)
+	const memTable = 2 << 20
+	s, err := Open(Config{Dir: t.TempDir(), MemTableBytes: memTable}, quiet, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	body := bytes.Repeat([]byte("x"), 64<<10)
-	const count = 3 * memTable / (64 << 10)
+	const count = 6 * memTable / (64 << 10)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for i := range count {

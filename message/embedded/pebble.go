@@ -9,13 +9,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// memTable is how many bytes are kept in memory, besides the log, before they
-// are written as a table.
-const memTable = 16 << 20
-
 // openPebble opens the folder. A panic over a damaged file is an error like any
 // other.
-func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err error) {
+func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (*pebble.DB, error) {
+	return openWith(cfg, fs, log, func(*pebble.Options) {})
+}
+
+// openWith lets the caller change how.
+func openWith(cfg Config, fs vfs.FS, log *slog.Logger, change func(*pebble.Options)) (db *pebble.DB, err error) {
 	cache := pebble.NewCache(cfg.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
@@ -23,13 +24,14 @@ func openPebble(cfg Config, fs vfs.FS, log *slog.Logger) (db *pebble.DB, err err
 		Cache:              cache,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{log},
-		MemTableSize:       memTable,
+		MemTableSize:       cfg.MemTableBytes,
 		EventListener:      listener(log),
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	change(opts)
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("pebble: %v", r)

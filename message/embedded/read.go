@@ -44,7 +44,7 @@ func (s *Store) Read(ctx context.Context, key push.Key, span push.Span) (push.Pa
 			return push.Page{}, err
 		}
 	}
-	return a.Page(), nil
+	return a.Page(), s.settle(ctx, key)
 }
 
 // fill adds rows until the page is full.
@@ -155,7 +155,10 @@ func (s *Store) Newest(ctx context.Context, key push.Key) (push.ID, error) {
 	// The watermarks come last: they hold what a sweep removed before the rows
 	// were looked at.
 	marks, err := s.marks(key)
-	return max(newest, marks.Deleted, marks.Expired), err
+	if err != nil {
+		return 0, err
+	}
+	return max(newest, marks.Deleted, marks.Expired), s.settle(ctx, key)
 }
 
 // Find looks an idempotency key up. A message and its key are written in one
@@ -166,7 +169,10 @@ func (s *Store) Find(ctx context.Context, key push.Key, idem string) (message.Fo
 	}
 	defer s.leave()
 	r, err := s.receipt(idempotencyKey(key, idem))
-	if err != nil || r.expires <= s.millis() {
+	if err != nil {
+		return message.Found{}, err
+	}
+	if err := s.settle(ctx, key); err != nil || r.expires <= s.millis() {
 		return message.Found{}, err
 	}
 	return message.Found{ID: r.id, Sum: r.sum}, nil

@@ -21,6 +21,9 @@ type Config struct {
 	Dir string
 	// CacheBytes is the size of the block cache; default 64 MiB.
 	CacheBytes int64
+	// MemTableBytes is how much is kept in memory, besides the log, before it is
+	// written as a table; two of that size may be held. Default 16 MiB.
+	MemTableBytes uint64
 	// SweepEvery is how often expired rows are removed; default 1 minute.
 	SweepEvery time.Duration
 	// IdempotencyLife is how long an idempotency key is kept at the least;
@@ -31,6 +34,9 @@ type Config struct {
 func (c *Config) validate() error {
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 64 << 20
+	}
+	if c.MemTableBytes == 0 {
+		c.MemTableBytes = 16 << 20
 	}
 	if c.SweepEvery == 0 {
 		c.SweepEvery = time.Minute
@@ -53,6 +59,8 @@ type Store struct {
 	db  *pebble.DB       // immutable
 	now func() time.Time // immutable
 	log *slog.Logger     // immutable
+
+	flights *flights // what is visible, but may not be on disk yet
 
 	// marking orders what reads a row before it writes it: watermarks, markers,
 	// and the index of idempotency keys. Plain saves take no part in it. It is
@@ -85,7 +93,7 @@ func open(cfg Config, fs vfs.FS, log *slog.Logger, now func() time.Time) (*Store
 	if err := checkVersion(db, cfg.Dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &Store{cfg: cfg, db: db, now: now, log: log}
+	s := &Store{cfg: cfg, db: db, now: now, log: log, flights: newFlights()}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.sweeps.Go(func() { s.sweepLoop(ctx) })

@@ -26,12 +26,12 @@ func (s *Store) save(ctx context.Context, writes []push.Write) error {
 		return err
 	}
 	defer s.leave()
-	b := s.db.NewBatch()
-	err := s.put(b, writes)
-	if err == nil {
-		s.synced(b)
+	keys := make([]push.Key, len(writes))
+	for i := range writes {
+		keys[i] = writes[i].Key
 	}
-	return closed(b, err)
+	b := s.db.NewBatch()
+	return closed(b, s.fly(keys, b, func() error { return s.put(b, writes) }))
 }
 
 // put builds the batch of a Save and applies it.
@@ -144,7 +144,7 @@ func firstError(errs ...error) error {
 
 // Discard withdraws an id that was given up. It wins over a recall.
 func (s *Store) Discard(ctx context.Context, key push.Key, id push.ID) error {
-	return s.change(ctx, func(b *pebble.Batch) error {
+	return s.change(ctx, key, func(b *pebble.Batch) error {
 		return firstError(s.free(b, key, id), b.Set(markerKey(key, id), []byte{markDiscarded}, nil))
 	})
 }
@@ -152,7 +152,7 @@ func (s *Store) Discard(ctx context.Context, key push.Key, id push.ID) error {
 // Recall withdraws a message for good. Its marker ends with the message: until
 // then a late write of it could come.
 func (s *Store) Recall(ctx context.Context, key push.Key, id push.ID) error {
-	return s.change(ctx, func(b *pebble.Batch) error {
+	return s.change(ctx, key, func(b *pebble.Batch) error {
 		found, err := s.recallable(key, id)
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func (s *Store) Recall(ctx context.Context, key push.Key, id push.ID) error {
 
 // Delete sets the watermark and removes the rows below it.
 func (s *Store) Delete(ctx context.Context, key push.Key, upTo push.ID) error {
-	return s.change(ctx, func(b *pebble.Batch) error {
+	return s.change(ctx, key, func(b *pebble.Batch) error {
 		marks, err := s.marks(key)
 		if err != nil {
 			return err
@@ -180,17 +180,13 @@ func (s *Store) Delete(ctx context.Context, key push.Key, upTo push.ID) error {
 // change makes one durable change out of what build reads and puts into a batch.
 // It is never empty, even if all is as asked for already: the change that made
 // it so may still be on its way to the disk.
-func (s *Store) change(ctx context.Context, build func(*pebble.Batch) error) error {
+func (s *Store) change(ctx context.Context, key push.Key, build func(*pebble.Batch) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
 	b := s.db.NewBatch()
-	err := s.applyChange(b, build)
-	if err == nil {
-		s.synced(b)
-	}
-	return closed(b, err)
+	return closed(b, s.fly([]push.Key{key}, b, func() error { return s.applyChange(b, build) }))
 }
 
 func (s *Store) applyChange(b *pebble.Batch, build func(*pebble.Batch) error) error {

@@ -271,7 +271,7 @@ func checkUnknownKey(s *Subject) error {
 	if err := st.expect(push.Span{}, push.Page{}); err != nil {
 		return err
 	}
-	if err := st.expect(push.Span{After: 1 << 50, Newest: 3, Bytes: 1}, push.Page{}); err != nil {
+	if err := st.expect(push.Span{After: s.ids.next(), Newest: 3, Bytes: 1}, push.Page{}); err != nil {
 		return err
 	}
 	newest, err := s.Store.Newest(s.ctx, st.key)

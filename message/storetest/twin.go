@@ -26,7 +26,8 @@ type history struct {
 	recalled  map[push.ID]bool
 	discarded map[push.ID]bool
 	deleted   push.ID
-	idem      map[string]claim
+	idem      map[string]claim             // what each idempotency key stands for
+	beside    map[string]map[push.ID]claim // everything that it was used for
 }
 
 // claim is what an idempotency key stands for, for how long.
@@ -47,7 +48,7 @@ func (w *twin) lock(ctx context.Context, key push.Key) (*history, error) {
 	if h == nil {
 		h = &history{
 			saved: make(map[push.ID]push.Message), recalled: make(map[push.ID]bool),
-			discarded: make(map[push.ID]bool), idem: make(map[string]claim),
+			discarded: make(map[push.ID]bool), idem: make(map[string]claim), beside: make(map[string]map[push.ID]claim),
 		}
 		w.keys[key] = h
 	}
@@ -73,12 +74,17 @@ func (w *twin) Save(ctx context.Context, writes []push.Write) []error {
 func (h *history) save(m push.Message, now time.Time) {
 	m.Body = slices.Clone(m.Body)
 	h.saved[m.ID] = m
-	if m.IdempotencyKey != "" && h.idem[m.IdempotencyKey].id < m.ID && m.ID > h.deleted && !h.discarded[m.ID] {
-		h.idem[m.IdempotencyKey] = claim{
-			id: m.ID, sum: message.BodySum(m.Body),
-			until: max(m.ExpiresAt, now.Add(24*time.Hour).UnixMilli()),
-		}
+	if m.IdempotencyKey == "" {
+		return
 	}
+	c := claim{id: m.ID, sum: message.BodySum(m.Body), until: max(m.ExpiresAt, now.Add(24*time.Hour).UnixMilli())}
+	if h.idem[m.IdempotencyKey].id < m.ID && m.ID > h.deleted && !h.discarded[m.ID] {
+		h.idem[m.IdempotencyKey] = c
+	}
+	if h.beside[m.IdempotencyKey] == nil {
+		h.beside[m.IdempotencyKey] = make(map[push.ID]claim)
+	}
+	h.beside[m.IdempotencyKey][m.ID] = c
 }
 
 // rows are the messages on record, ascending, without those that were discarded
@@ -180,11 +186,34 @@ func (w *twin) Find(ctx context.Context, key push.Key, idem string) (message.Fou
 		return message.Found{}, err
 	}
 	defer w.mu.Unlock()
-	c := h.idem[idem]
-	if c.until <= w.clock.millis() {
-		return message.Found{}, nil
+	return h.idem[idem].found(w.clock.millis()), nil
+}
+
+// found is the claim's answer, while it lasts.
+func (c claim) found(now int64) message.Found {
+	if c.until <= now {
+		return message.Found{}
 	}
-	return message.Found{ID: c.id, Sum: c.sum}, nil
+	return message.Found{ID: c.id, Sum: c.sum}
+}
+
+// findsBeside is the answer of a store that keeps claims beside each other: the
+// highest one that lasts and was not discarded. It differs from Find's only where
+// Store.Find leaves the answer open.
+func (w *twin) findsBeside(key push.Key, idem string) message.Found {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.keys[key]
+	if h == nil {
+		return message.Found{}
+	}
+	var best message.Found
+	for id, c := range h.beside[idem] {
+		if f := c.found(w.clock.millis()); f.ID > best.ID && !h.discarded[id] {
+			best = f
+		}
+	}
+	return best
 }
 
 // Discard notes it.

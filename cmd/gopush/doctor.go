@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"gopush/hbase"
+	"gopush/internal/config"
+	"gopush/internal/doctor"
+	"gopush/internal/serve"
+)
+
+// doctorCmd looks at the surroundings of a node on this machine. It needs no
+// running server.
+type doctorCmd struct {
+	Config string `help:"Settings file of gopush serve." type:"path" placeholder:"FILE"`
+	Data   string `help:"Data folder." placeholder:"FOLDER"`
+	Store  string `help:"Where messages are kept: embedded, in the data folder, or hbase." env:"GOPUSH_STORE" placeholder:"KIND"`
+	hbaseFlags
+	Timeout time.Duration `help:"How long the whole may take." default:"1m"`
+}
+
+// errUnhealthy ends the command when something is wrong; the findings say what.
+var errUnhealthy = errors.New("something is wrong; see above")
+
+// Run examines, and fails if something is wrong.
+func (c *doctorCmd) Run(ctx context.Context, cli *commands, s streams) error {
+	settings, err := c.settings()
+	if err != nil {
+		return err
+	}
+	patient := doctor.Patient{
+		Folder:      doctor.Folder{Path: settings.Data, InUse: serve.InUse, Format: serve.StoreFormat},
+		Connections: settings.Comet.MaxConnections,
+	}
+	if settings.Store.Kind == "hbase" {
+		target, err := targetOf(settings.Store)
+		if err != nil {
+			return err
+		}
+		admin, err := newAdmin(settings.Store)
+		if err != nil {
+			return err
+		}
+		defer admin.Close()
+		patient.HBase = &doctor.Cluster{
+			Target: target, Durability: settings.Store.Durability,
+			Keep: settings.Store.Keep, LongestTTL: settings.Messages.DefaultTTL,
+			HBase: admin, Ping: hbase.PingZooKeeper, Settings: doctor.ServerSettings, Now: time.Now,
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	return printReport(doctor.Examine(ctx, patient), cli.JSON, s)
+}
+
+func (c *doctorCmd) settings() (config.Serve, error) {
+	settings, err := fileSettings(c.Config)
+	if err != nil {
+		return settings, err
+	}
+	if err := setGiven(&settings, []given{{"data", c.Data}, {"store.kind", c.Store}}); err != nil {
+		return settings, err
+	}
+	if err := c.apply(&settings); err != nil {
+		return settings, err
+	}
+	if err := settings.Validate(); err != nil {
+		return settings, usage("%w", err)
+	}
+	return settings, nil
+}
+
+func printReport(r doctor.Report, asJSON bool, s streams) error {
+	var err error
+	if asJSON {
+		err = writeJSON(s.out, r)
+	} else {
+		_, err = io.WriteString(s.out, reportText(r))
+	}
+	if err == nil && !r.Healthy {
+		err = errUnhealthy
+	}
+	return err
+}
+
+func reportText(r doctor.Report) string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "%-8s %s: %s\n", f.Verdict, f.Check, f.Seen)
+		if f.Fix != "" {
+			fmt.Fprintf(&b, "         -> %s\n", f.Fix)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,23 @@
+package doctor
+
+import "context"
+
+// Patient is what is examined. HBase nil: the store is the embedded one.
+type Patient struct {
+	Folder      Folder
+	Connections int // that are allowed
+	HBase       *Cluster
+}
+
+// Examine makes all checks.
+func Examine(ctx context.Context, p Patient) Report {
+	found := []Finding{openFiles(p.Connections)}
+	if p.HBase != nil {
+		p.Folder.Format = nil // the store is elsewhere
+	}
+	found = append(found, dataFolder(p.Folder)...)
+	if p.HBase != nil {
+		found = append(found, hbaseChecks(ctx, *p.HBase)...)
+	}
+	return report(found)
+}
