@@ -19,10 +19,9 @@ var everywhere = []string{"*"}
 // decision, and this is where it is written down.
 var ThirdParty = map[string]Use{
 	"github.com/gorilla/websocket":  {By: []string{"comet", "comet/client"}, Tests: []string{"internal/e2e"}},
-	"github.com/go-zookeeper/zk":    {By: []string{"internal/coord/zk"}},
+	"github.com/go-zookeeper/zk":    {By: []string{"internal/coord/zk", "hbase/hbasetest"}},
 	"github.com/cockroachdb/pebble": {By: []string{"message/embedded"}, Tests: []string{"internal/e2e"}},
 	"github.com/tsuna/gohbase":      {By: []string{"hbase", "hbase/hbasetest"}},
-	"github.com/go-zookeeper/zk":    {By: []string{"hbase/hbasetest"}},
 	"github.com/sirupsen/logrus":    {By: []string{"hbase"}}, // gohbase's logger
 	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
 	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb"}},
