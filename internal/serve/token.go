@@ -19,10 +19,16 @@ const (
 
 // adminToken reads the token of the data folder, or makes one: 130 random bits.
 func adminToken(path string, log *slog.Logger) (string, error) {
-	f, err := os.Open(path)
+	token, err := readToken(path, log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newToken(path)
 	}
+	return token, err
+}
+
+// readToken takes the token that is there, and makes its file private.
+func readToken(path string, log *slog.Logger) (string, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
