@@ -144,6 +144,9 @@ func (p *problem) hint() string {
 	case push.KindForbidden:
 		return "The token is valid, but not for this."
 	case push.KindConflict:
+		if strings.HasPrefix(p.path, "/v2/nodes/") {
+			return "" // the server has said what to do
+		}
 		return "Use another --idempotency-key for another message, or push the same data as before."
 	case push.KindTooLarge:
 		return "Push less, or raise messages.max_bytes in the settings of the server."

@@ -214,7 +214,7 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 		MaxBody: int64(settings.Messages.MaxBytes), DefaultTTL: settings.Messages.DefaultTTL, NewestN: settings.Messages.Newest,
 		CORSOrigins: settings.Web.CORSOrigins, PushTimeout: settings.PushTimeout(), Drain: s.share(),
 	}, web.Deps{
-		Directory: s.coord, Messages: calls.messages,
+		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:   func(addr string) web.Comet { return calls.comets.At(addr) },
 		Metrics: s.metrics, Log: log, Now: s.cfg.Now,
 	})
