@@ -69,7 +69,7 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
 	var info push.KeyInfo
-	err = s.onOwner(ctx, key, true, func(_ coord.Group, c Comet) (err error) {
+	err = s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) (err error) {
 		info, err = c.Describe(ctx, key)
 		return err
 	})
