@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,6 +68,10 @@ type Part struct {
 
 // fleetToken opens the admin API of every web node.
 const fleetToken = "a-token-for-every-web-node"
+
+// fleetPush is how long a push may take. It is long: what happens to a fleet should cost
+// pushers time and no errors, on a slow machine too.
+const fleetPush = 25 * time.Second
 
 // StartFleet starts everything at once, and waits until each process is ready and each
 // group has a primary.
@@ -257,9 +262,9 @@ func (f *Fleet) Primary(group string) (*Part, int64) {
 // end stops what runs, web first, and looks at the logs.
 func (f *Fleet) end() {
 	parts := f.Parts(0, "")
-	for i := len(parts) - 1; i >= 0; i-- {
-		if parts[i].Running() {
-			parts[i].Stop()
+	for _, p := range slices.Backward(parts) {
+		if p.Running() {
+			p.Stop()
 		}
 	}
 	for _, p := range parts {
@@ -291,6 +296,7 @@ func (p *Part) settings() (config.Serve, error) {
 		s.Coordination.Session = p.fleet.topology.Session
 	}
 	s.Web.AdminTokenFile = p.fleet.token
+	s.Web.PushTimeout = fleetPush
 	if p.Group != "" {
 		s.Comet.Group = p.Group
 	}
@@ -383,4 +389,37 @@ func (p *Part) signal(sig syscall.Signal) {
 	if err != nil {
 		p.fleet.tb.Errorf("%s to %s: %v", sig, p.Name, err)
 	}
+}
+
+// Forget takes the parts of a group, which do not run, out of the fleet.
+func (f *Fleet) Forget(group string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.parts = slices.DeleteFunc(f.parts, func(p *Part) bool { return p.Group == group })
+}
+
+// Within has failures be those of a part of the test, until the function that it returns
+// is called.
+func (f *Fleet) Within(tb testing.TB) func() {
+	whole := f.tb
+	f.tb = tb
+	return func() { f.tb = whole }
+}
+
+// Keys are some of a scenario's own, in all groups.
+func (f *Fleet) Keys(scenario string) []string {
+	owned := make(map[string]int)
+	var keys []string
+	for i := 0; len(keys) < 6; i++ {
+		key := fmt.Sprintf("%s-%d", scenario, i)
+		node, err := f.API.Node(f.tb.Context(), key)
+		if err != nil {
+			f.tb.Fatal(err)
+		}
+		if owned[node.Node] < 6/f.topology.Groups {
+			owned[node.Node]++
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
