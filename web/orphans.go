@@ -1,6 +1,8 @@
 package web
 
 import (
+	"slices"
+
 	"gopush/internal/coord"
 	"gopush/internal/push"
 )
@@ -12,11 +14,8 @@ import (
 // moment for their last answers.
 func (p *pipeline) compare() {
 	p.changed = p.s.deps.Directory.Changed()
-	for _, it := range p.order {
-		if p.orphaned(it) {
-			p.deposed.Reset(lastAnswers)
-			return
-		}
+	if slices.ContainsFunc(p.order, p.orphaned) {
+		p.deposed.Reset(lastAnswers)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -60,7 +61,7 @@ func (c *nodesCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	for _, n := range list.Nodes {
 		epoch := "-"
 		if n.Epoch != 0 {
-			epoch = fmt.Sprint(n.Epoch)
+			epoch = strconv.FormatInt(n.Epoch, 10)
 		}
 		fmt.Fprintln(w, strings.Join([]string{n.Role, orDash(n.Group), n.State, epoch, orDash(n.Address), n.Name}, "\t"))
 	}

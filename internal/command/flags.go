@@ -49,8 +49,11 @@ func (f *Flags) Settings() (config.Serve, error) {
 		}
 	}
 	if err := Set(&settings, [][2]string{
-		{"data", f.Data}, {"log.level", f.LogLevel}, {"log.format", f.LogFormat},
-		{"store.kind", f.Store}, {"coordination.kind", f.Coordination},
+		{"data", f.Data},
+		{"log.level", f.LogLevel},
+		{"log.format", f.LogFormat},
+		{"store.kind", f.Store},
+		{"coordination.kind", f.Coordination},
 	}); err != nil {
 		return settings, err
 	}

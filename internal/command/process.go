@@ -54,7 +54,7 @@ func (p *Process) open(ctx context.Context, settings config.Serve) (*serve.Syste
 	if files, err := daemon.RaiseFileLimit(); err != nil {
 		log.WarnContext(ctx, "few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
 	}
-	sys, err := serve.New(serve.Config{
+	sys, err := serve.New(serve.Config{ //nolint:contextcheck // what it opens lasts until Close
 		Settings: settings, Roles: p.Roles, ZooKeeperPassword: os.Getenv(passwordEnv),
 	}, log)
 	if err != nil {

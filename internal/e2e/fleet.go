@@ -45,7 +45,7 @@ type Fleet struct {
 	ZooKeeper *zktest.Server
 
 	topology Topology // immutable
-	token    string   // immutable; the path of the admin token
+	token    string   // immutable; the path of the admin token, which is ZooKeeper's password too
 
 	mu    sync.Mutex
 	parts []*Part // guarded by mu
@@ -292,6 +292,7 @@ func (p *Part) settings() (config.Serve, error) {
 	}
 	p.fleet.store(&s.Store)
 	s.Coordination.Kind, s.Coordination.Servers = "zookeeper", []string{p.fleet.ZooKeeper.Addr()}
+	s.Coordination.User, s.Coordination.PasswordFile = "gopush", p.fleet.token
 	if p.fleet.topology.Session != 0 {
 		s.Coordination.Session = p.fleet.topology.Session
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -113,14 +114,14 @@ func (s *System) TokenFile() string {
 	return s.cfg.path(tokenFile)
 }
 
-// openToken reads the admin token. One that several nodes share is not made here:
-// each would make its own.
+// openToken reads the admin token. One that several nodes share is not made here, as
+// each would make its own; and its file is somebody else's, perhaps not to be written.
 func (s *System) openToken() (string, error) {
 	path := s.TokenFile()
 	if s.cfg.Settings.Web.AdminTokenFile == "" {
 		return adminToken(path, s.log)
 	}
-	return readToken(path, s.log)
+	return readToken(path, s.log, func(*os.File, fs.FileMode) error { return nil })
 }
 
 // Ready is closed when every role serves, or stands by for one that does.
