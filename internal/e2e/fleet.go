@@ -374,8 +374,33 @@ func (p *Part) Kill() {
 	}
 }
 
-// Freeze stops it in its tracks, and Thaw lets it go on.
-func (p *Part) Freeze() { p.signal(syscall.SIGSTOP) }
+// Freeze stops it in its tracks, and returns when it stands still. Thaw lets it go on.
+func (p *Part) Freeze() {
+	p.signal(syscall.SIGSTOP)
+	Until(p.fleet.tb, fleetPatience, p.Name+" to stand still", func() (bool, string) {
+		return p.still()
+	})
+}
+
+// still reports whether all threads of the process are stopped.
+func (p *Part) still() (bool, string) {
+	p.mu.Lock()
+	pid := p.proc.pid()
+	p.mu.Unlock()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return false, fmt.Sprintf("gone (%v)", err)
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		// The state is behind the name, which ends at the last parenthesis.
+		_, state, ok := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
+		if err != nil || !ok || !strings.HasPrefix(state, "T") {
+			return false, fmt.Sprintf("running: %s (%v)", text, err)
+		}
+	}
+	return true, ""
+}
 
 // Thaw ends a Freeze.
 func (p *Part) Thaw() { p.signal(syscall.SIGCONT) }
@@ -413,14 +438,24 @@ func (f *Fleet) Keys(scenario string) []string {
 	var keys []string
 	for i := 0; len(keys) < 6; i++ {
 		key := fmt.Sprintf("%s-%d", scenario, i)
-		node, err := f.API.Node(f.tb.Context(), key)
-		if err != nil {
-			f.tb.Fatal(err)
-		}
-		if owned[node.Node] < 6/f.topology.Groups {
-			owned[node.Node]++
+		if group := f.Owner(key); owned[group] < 6/f.topology.Groups {
+			owned[group]++
 			keys = append(keys, key)
 		}
 	}
 	return keys
+}
+
+// Owner looks up which group a key belongs to, as soon as a node serves it.
+func (f *Fleet) Owner(key string) (group string) {
+	f.tb.Helper()
+	Until(f.tb, fleetPatience, "a node for "+key, func() (bool, string) {
+		node, err := f.API.Node(f.tb.Context(), key)
+		if err != nil {
+			return false, err.Error()
+		}
+		group = node.Node
+		return true, ""
+	})
+	return group
 }

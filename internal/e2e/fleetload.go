@@ -89,14 +89,7 @@ func (f *Fleet) Owners(n int) map[string]string {
 	owners := make(map[string]string, n)
 	for i := range n {
 		key := fmt.Sprintf("owned-%d", i)
-		Until(f.tb, fleetPatience, "a node for "+key, func() (bool, string) {
-			node, err := f.API.Node(f.tb.Context(), key)
-			if err != nil {
-				return false, err.Error()
-			}
-			owners[key] = node.Node
-			return true, ""
-		})
+		owners[key] = f.Owner(key)
 	}
 	return owners
 }
