@@ -320,6 +320,15 @@ func (p *Part) Start() error {
 	return nil
 }
 
+// Restart starts it again after it has ended, and waits until it is ready.
+func (p *Part) Restart() {
+	p.fleet.tb.Helper()
+	if err := p.Start(); err != nil {
+		p.fleet.tb.Fatalf("start %s: %v", p.Name, err)
+	}
+	p.AwaitReady()
+}
+
 // Running reports whether it was started and neither stopped nor killed since.
 func (p *Part) Running() bool {
 	p.mu.Lock()
