@@ -43,9 +43,9 @@ hbase: ## start a real HBase on this machine, with its data in ./hbase-data (nee
 	@$(GO) build -o build/localhbase ./hbase/hbasetest/localhbase
 	@exec build/localhbase $(ARGS)
 
-build: ## build the binary into build/
+build: ## build the binaries into build/
 	@mkdir -p build
-	@$(GO) build -o build/gopush ./cmd/gopush
+	@$(GO) build -o build/ ./cmd/...
 
 test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, all tests; a skipped test fails
 	$(STAGE) 'vet'

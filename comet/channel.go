@@ -97,6 +97,13 @@ func (ch *channel) newest() (push.ID, bool) {
 	return ch.last, ch.last != push.PrevUnknown
 }
 
+// inFlight reports whether an operation is in flight or in line.
+func (ch *channel) inFlight() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.busy
+}
+
 func (ch *channel) connections() int {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()

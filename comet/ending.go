@@ -35,6 +35,12 @@ func closeDraining(wait time.Duration) ending {
 	return ending{reason: "draining", code: wire.CloseDraining, v1: 1012, move: max(wait, time.Millisecond)}
 }
 
+// closeMoved tells a client that its key has gone to another node, where it may ask
+// after wait.
+func closeMoved(wait time.Duration) ending {
+	return ending{reason: "key moved", code: wire.CloseWrongNode, v1: 1012, move: max(wait, time.Millisecond)}
+}
+
 // closeBad is the client's own fault: code is a v2 close code.
 func closeBad(code wire.CloseCode, v1 int, errorCode, text string) ending {
 	return ending{reason: code.Text(), code: code, v1: v1, errorCode: errorCode, text: text}

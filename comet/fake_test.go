@@ -141,50 +141,97 @@ func (m *memory) count(f func(*memory) int) int {
 
 // cluster is a coordinator with one group, whose lease a test can take away.
 type cluster struct {
-	view    *coord.View
-	changed chan struct{}
-	valid   atomic.Bool
-	ceiling atomic.Int64
-	raises  atomic.Int64
-	done    chan struct{}
+	valid     atomic.Bool
+	ceiling   atomic.Int64
+	floor     atomic.Int64
+	raises    atomic.Int64
+	done      chan struct{}
+	asked     chan struct{}
+	confirmed chan int64    // has room for what a test makes it confirm
+	resigned  chan struct{} // likewise
+
+	mu      sync.Mutex
+	view    *coord.View   // guarded by mu
+	changed chan struct{} // guarded by mu
 }
 
 func newCluster(t *testing.T, groups ...string) *cluster {
 	t.Helper()
-	c := &cluster{changed: make(chan struct{}), done: make(chan struct{})}
+	c := &cluster{
+		changed: make(chan struct{}), done: make(chan struct{}), asked: make(chan struct{}),
+		confirmed: make(chan int64, 16), resigned: make(chan struct{}, 16),
+	}
+	c.floor.Store(int64(push.IDAt(time.Unix(1_700_000_000, 0))))
 	c.valid.Store(true)
 	c.ceiling.Store(int64(push.IDAt(time.Now())))
-	nodes, members := []ring.Node{}, map[string]coord.Group{}
+	c.view = &coord.View{Version: 1, RingVersion: 1, Ring: ringOf(t, groups...), Groups: make(map[string]coord.Group)}
 	for i, g := range groups {
+		c.view.Groups[g] = coord.Group{Member: coord.Member{Group: g, RPC: fmt.Sprint(i)}, Serving: true, Epoch: 1}
+	}
+	return c
+}
+
+func ringOf(t *testing.T, groups ...string) *ring.Ring {
+	t.Helper()
+	nodes := make([]ring.Node, 0, len(groups))
+	for _, g := range groups {
 		nodes = append(nodes, ring.Node{Name: g, Weight: 1})
-		members[g] = coord.Group{Member: coord.Member{Group: g, RPC: fmt.Sprint(i)}, Serving: true, Epoch: 1}
 	}
 	r, err := ring.New(nodes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.view = &coord.View{Version: 1, Ring: r, Groups: members}
-	return c
+	return r
 }
 
-func (c *cluster) View() *coord.View        { return c.view }
-func (c *cluster) Changed() <-chan struct{} { return c.changed }
+// show replaces the view by a changed copy.
+func (c *cluster) show(change func(*coord.View)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := *c.view
+	next.Version++
+	change(&next)
+	c.view = &next
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *cluster) View() *coord.View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view
+}
+
+func (c *cluster) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
 func (c *cluster) Campaign(context.Context, coord.Member) (coord.Term, error) {
 	return c, nil
 }
 func (c *cluster) Epoch() int64     { return 1 }
-func (c *cluster) Floor() push.ID   { return push.IDAt(time.Unix(1_700_000_000, 0)) }
+func (c *cluster) Floor() push.ID   { return push.ID(c.floor.Load()) }
 func (c *cluster) Ceiling() push.ID { return push.ID(c.ceiling.Load()) }
 func (c *cluster) Raise(_ context.Context, to push.ID) error {
 	c.raises.Add(1)
 	c.ceiling.Store(max(c.ceiling.Load(), int64(to)))
 	return nil
 }
-func (c *cluster) Valid() bool                          { return c.valid.Load() }
-func (c *cluster) Done() <-chan struct{}                { return c.done }
-func (c *cluster) Asked() <-chan struct{}               { return nil }
-func (c *cluster) Confirm(context.Context, int64) error { return nil }
-func (c *cluster) Resign(context.Context) error         { return nil }
+func (c *cluster) Valid() bool            { return c.valid.Load() }
+func (c *cluster) Done() <-chan struct{}  { return c.done }
+func (c *cluster) Asked() <-chan struct{} { return c.asked }
+
+func (c *cluster) Confirm(_ context.Context, version int64) error {
+	c.confirmed <- version
+	return nil
+}
+
+func (c *cluster) Resign(context.Context) error {
+	c.resigned <- struct{}{}
+	return nil
+}
 
 // testNode is a node without listeners that serves at once.
 func testNode(t *testing.T, change func(*Config)) (*Node, *memory, *cluster) {

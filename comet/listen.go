@@ -141,6 +141,7 @@ func (n *Node) authorize(ctx context.Context, key push.Key, token string) error 
 // join makes s a member of its key's channel and of the public one. What comes
 // back leaves both.
 func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok bool) {
+	n.adopt()
 	ch := n.table.acquire(key)
 	s.private.ch = ch
 	if !ch.join(&s.private, n.cfg.MaxPerKey) {
@@ -152,6 +153,10 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 		n.public.join(&s.public, 0)
 	}
 	n.met.connected(s.proto, 1)
+	// Only now: whoever loses the key looks for its connections after that.
+	if n.owns(key) != nil {
+		s.shut(closeLost)
+	}
 	return func() {
 		n.met.connected(s.proto, -1)
 		if public {

@@ -3,7 +3,6 @@ package comet
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,11 @@ type Node struct {
 	// life ends when the node stops; it bounds reads for connections.
 	life context.Context
 	stop context.CancelFunc
+
+	// turn is held shared by whoever puts an operation in line, so that a change
+	// of what is served here can wait until all know of it.
+	turn    sync.RWMutex
+	adopted atomic.Int64 // version of the ring that the table's memory is of; changed under turn
 
 	serving atomic.Pointer[service]
 	served  chan struct{} // closed by began
@@ -74,6 +78,7 @@ func (n *Node) Run(ctx context.Context, l Listeners) error {
 	runCtx, cancel := context.WithCancel(ctx)
 	own.Go(func() { n.campaign(runCtx) })
 	own.Go(func() { n.followPublic(runCtx) })
+	own.Go(func() { n.followRing(runCtx) })
 	err := n.listen(runCtx, l)
 	n.drain()
 	cancel()
@@ -87,7 +92,7 @@ func (n *Node) Ready() <-chan struct{} { return n.served }
 
 // Serving is nil while the node serves its group; the error says why it does not.
 func (n *Node) Serving() error {
-	if !n.service().valid() {
+	if !n.service().takes() {
 		return errMoving()
 	}
 	return nil
@@ -110,24 +115,43 @@ func (n *Node) campaign(ctx context.Context) {
 		n.began()
 		n.log.InfoContext(ctx, "serving", slog.Int64("epoch", term.Epoch()))
 		srv.keep(ctx, func(err error) { n.log.WarnContext(ctx, "could not raise the id ceiling", slog.Any("error", err)) })
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return // an orderly stop; drain resigns
+		case srv.valid():
+			n.handOver(ctx, srv)
+		default:
+			n.lost(ctx, srv)
 		}
-		n.lost(ctx, srv)
 	}
 }
 
-// resign gives the term back once nothing is in flight any more.
+// resign gives the term back, once nothing is in flight any more. Clients have not
+// been told to move yet: a successor must be there when they do.
 func (n *Node) resign() {
-	srv := n.serving.Swap(nil)
+	srv := n.service()
 	if srv == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Drain/2)
 	defer cancel()
+	srv.leaving.Store(true)
+	n.quiesce(ctx, nil, everyKey)
+	n.serving.CompareAndSwap(srv, nil)
 	if err := srv.term.Resign(ctx); err != nil {
 		n.log.Warn("could not resign in order", slog.Any("error", err))
 	}
+}
+
+// handOver resigns on an operator's wish; the node goes on as an alternate.
+func (n *Node) handOver(ctx context.Context, srv *service) {
+	if !n.enter() {
+		return // the node stops, and resigns by itself
+	}
+	defer n.leave(1)
+	n.log.InfoContext(ctx, "handing over", slog.Int64("epoch", srv.epoch()))
+	n.resign()
+	n.moveAll(closeDraining, everyKey)
 }
 
 // lost ends a service that was taken away; clients have to look the node up again.
@@ -136,9 +160,7 @@ func (n *Node) lost(ctx context.Context, srv *service) {
 	srv.end()
 	n.serving.CompareAndSwap(srv, nil)
 	n.log.WarnContext(ctx, "ownership lost", slog.Int64("epoch", srv.epoch()))
-	for _, s := range n.table.subscribers() {
-		s.shut(closeLost)
-	}
+	n.moveAll(func(time.Duration) ending { return closeLost }, everyKey)
 	if err := srv.term.Resign(ctx); err != nil {
 		n.log.WarnContext(ctx, "could not resign", slog.Any("error", err))
 	}
@@ -149,10 +171,11 @@ func (n *Node) service() *service { return n.serving.Load() }
 // owns reports whether this node serves key right now; the error says what the
 // caller should do instead.
 func (n *Node) owns(key push.Key) error {
-	if g := n.deps.Directory.View().Ring.Owner(string(key)); g != n.cfg.Member.Group {
+	v := n.deps.Directory.View()
+	if g := v.Ring.Owner(string(key)); g != n.cfg.Member.Group {
 		return push.E(push.KindWrongNode, "the key belongs to another node; look the node up again")
 	}
-	if !n.service().valid() {
+	if v.Moving(key) || !n.service().takes() {
 		return errMoving()
 	}
 	return nil
@@ -175,8 +198,8 @@ func (n *Node) leave(k int) { n.work.Add(-k) }
 // spawn.
 func (n *Node) spawn(f func()) { n.work.Go(f) }
 
-// drain closes the gate, moves the clients away at a jittered pace, and waits
-// for what is in flight; after cfg.Drain it ends what is left.
+// drain closes the gate, finishes what is in flight and hands over; then it moves the
+// clients away at a jittered pace. After cfg.Drain it ends what is left.
 func (n *Node) drain() {
 	n.gate.Lock()
 	if !n.closed {
@@ -184,11 +207,8 @@ func (n *Node) drain() {
 		close(n.leaving)
 	}
 	n.gate.Unlock()
-	subs := n.table.subscribers()
-	spread := min(time.Duration(len(subs))*time.Millisecond, n.cfg.Drain/2)
-	for _, s := range subs {
-		s.shut(closeDraining(time.Duration(rand.Int64N(int64(spread) + 1))))
-	}
+	n.resign()
+	n.moveAll(closeDraining, everyKey)
 	done := make(chan struct{})
 	go func() { n.work.Wait(); close(done) }()
 	timer := time.NewTimer(n.cfg.Drain)
@@ -202,7 +222,6 @@ func (n *Node) drain() {
 		}
 		<-done
 	}
-	n.resign()
 }
 
 // pause waits for d or for the end of ctx.

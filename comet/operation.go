@@ -26,6 +26,8 @@ const (
 	opTransient
 	opRecall
 	opDelete
+	// opBarrier does nothing; when its turn comes, all before it has ended.
+	opBarrier
 )
 
 // operationCost is what an operation counts for beyond its body.

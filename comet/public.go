@@ -19,6 +19,8 @@ type follower struct {
 	index  int           // guarded by the channel's mu
 	over   chan struct{} // closed when an event had to be dropped
 	full   bool          // guarded by the channel's mu
+	moved  chan struct{} // closed when this node is not the stream's owner any more
+	gone   bool          // guarded by the channel's mu; moved is closed
 }
 
 func (f *follower) setSlot(i int) { f.index = i }
@@ -43,6 +45,8 @@ func (f *follower) run(ctx context.Context, leaving <-chan struct{}, send func(r
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-leaving:
+			return errMoving()
+		case <-f.moved:
 			return errMoving()
 		case <-f.over:
 			return push.E(push.KindBusy, "the follower is too slow; follow again")

@@ -43,20 +43,46 @@ func (n *Node) change(ctx context.Context, key push.Key, op *operation) error {
 
 // begin puts an operation in its key's line, if the key is served here.
 func (n *Node) begin(key push.Key, op *operation) {
-	if err := n.owns(key); err != nil {
-		n.answer(op, push.Receipt{}, err)
-		return
-	}
-	if !n.enter() {
-		n.answer(op, push.Receipt{}, push.E(push.KindMoving, "this node is leaving; look the node up again"))
-		return
-	}
 	deadline, ok := op.ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(n.cfg.PushTimeout)
 	}
 	op.deadline = deadline
-	n.submit(key, op)
+	ch, start, err := n.queue(key, op)
+	switch {
+	case err != nil:
+		n.answer(op, push.Receipt{}, err)
+		if ch != nil {
+			n.release(ch, 1)
+		}
+	case start:
+		n.advance(ch)
+	}
+}
+
+// queue decides whether the key is served here and puts the operation in its line,
+// both in one turn: after pass, nothing gets in that was decided on before. With an
+// error and a channel, the caller has to release the channel.
+func (n *Node) queue(key push.Key, op *operation) (ch *channel, start bool, err error) {
+	n.turn.RLock()
+	defer n.turn.RUnlock()
+	for n.adopted.Load() != n.deps.Directory.View().RingVersion {
+		n.turn.RUnlock()
+		n.adopt()
+		n.turn.RLock()
+	}
+	if err := n.owns(key); err != nil {
+		return nil, false, err
+	}
+	if !n.enter() {
+		return nil, false, push.E(push.KindMoving, "this node is leaving; look the node up again")
+	}
+	ch = n.table.acquire(key)
+	start, full := ch.enqueue(op, n.cfg.PendingPushes, n.cfg.PendingBytes)
+	if full {
+		return ch, false, push.E(push.KindBusy, "too many pushes wait for this key; try again")
+	}
+	return ch, start, nil
 }
 
 // Describe says what is known of a key.
@@ -89,18 +115,20 @@ func (n *Node) Time(context.Context) (push.ID, error) {
 
 // Follow sends the public stream to another node. See rpc.CometService.
 func (n *Node) Follow(ctx context.Context, send func(rpc.Event) error) error {
-	if err := n.owns(push.PublicKey); err != nil {
-		return err
-	}
 	if !n.enter() {
 		return errMoving()
 	}
 	defer n.leave(1)
-	f := &follower{events: make(chan *event, followQueue), over: make(chan struct{})}
+	n.adopt()
+	f := &follower{events: make(chan *event, followQueue), over: make(chan struct{}), moved: make(chan struct{})}
 	ch := n.table.acquire(push.PublicKey)
 	defer n.table.release(ch, 1)
 	ch.join(f, 0)
 	defer ch.leave(f)
+	// Only now: whoever loses the stream looks for its followers after that.
+	if err := n.owns(push.PublicKey); err != nil {
+		return err
+	}
 	newest, err := n.newest(ctx, ch)
 	if err != nil {
 		return err

@@ -25,19 +25,6 @@ type batch struct {
 	unknown  bool          // some attempt may have been stored
 }
 
-// submit takes an operation on. The caller has counted it in with n.enter.
-func (n *Node) submit(key push.Key, op *operation) {
-	ch := n.table.acquire(key)
-	start, full := ch.enqueue(op, n.cfg.PendingPushes, n.cfg.PendingBytes)
-	switch {
-	case full:
-		n.answer(op, push.Receipt{}, push.E(push.KindBusy, "too many pushes wait for this key; try again"))
-		n.release(ch, 1)
-	case start:
-		n.advance(ch)
-	}
-}
-
 // answer tells the caller of an operation what became of it.
 func (n *Node) answer(op *operation, r push.Receipt, err error) {
 	n.met.finished(op.kind, err)
@@ -67,6 +54,10 @@ func (n *Node) advance(ch *channel) {
 		case opTransient:
 			defer n.release(ch, 1)
 			n.transient(ch, unit[0])
+		case opBarrier:
+			// It was not counted in as work: who waits for it is.
+			defer n.table.release(ch, 1)
+			unit[0].done(push.Receipt{}, nil)
 		case opRecall, opDelete:
 			n.spawn(func() {
 				n.withdraw(ch, unit[0])

@@ -3,6 +3,7 @@ package comet
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gopush/internal/coord"
@@ -19,6 +20,9 @@ type service struct {
 	ahead time.Duration    // immutable; how far the ceiling is kept ahead
 	end   func()           // ends the service early: a message node has seen a higher epoch
 	ended <-chan struct{}  // closed by end
+	// leaving: nothing new is taken on, and what is in flight is finished under
+	// the lease.
+	leaving atomic.Bool
 
 	raising sync.Mutex // one Raise at a time; held over it, by raisers only
 }
@@ -48,6 +52,13 @@ func (s *service) valid() bool {
 	}
 }
 
+// takes reports whether the node may take something new on.
+func (s *service) takes() bool { return s.valid() && !s.leaving.Load() }
+
+// highest is an id that no cursor of the node's keys is above: the ceiling, or the
+// floor where keys have come whose ids went further elsewhere.
+func (s *service) highest() push.ID { return max(s.term.Ceiling(), s.term.Floor()) }
+
 func (s *service) epoch() int64 {
 	if s == nil {
 		return 0
@@ -60,6 +71,12 @@ func (s *service) tryReserve(k int) (push.ID, bool) {
 	if !s.valid() {
 		return 0, false
 	}
+	return s.give(k)
+}
+
+// give takes ids above the floor, which rises when keys come here.
+func (s *service) give(k int) (push.ID, bool) {
+	s.ids.Lift(s.term.Floor())
 	return s.ids.Reserve(s.now(), k)
 }
 
@@ -69,7 +86,7 @@ func (s *service) reserve(ctx context.Context, k int) (push.ID, error) {
 		if !s.valid() {
 			return 0, errMoving()
 		}
-		if first, ok := s.ids.Reserve(s.now(), k); ok {
+		if first, ok := s.give(k); ok {
 			return first, nil
 		}
 		if err := s.raise(ctx); err != nil {
@@ -82,6 +99,7 @@ func (s *service) reserve(ctx context.Context, k int) (push.ID, error) {
 func (s *service) raise(ctx context.Context) error {
 	s.raising.Lock()
 	defer s.raising.Unlock()
+	s.ids.Lift(s.term.Floor())
 	to := push.IDAt(s.now().Add(s.ahead))
 	// The clock may be far behind what was given already.
 	to = max(to, s.ids.High()+push.ID(s.ahead/(100*time.Nanosecond)))
@@ -94,7 +112,8 @@ func (s *service) raise(ctx context.Context) error {
 	return nil
 }
 
-// keep raises the ceiling ahead of need until the service is over or ctx ends.
+// keep raises the ceiling ahead of need until the service is over, an operator
+// wants it handed over, or ctx ends.
 func (s *service) keep(ctx context.Context, failed func(error)) {
 	tick := time.NewTicker(s.ahead / 4)
 	defer tick.Stop()
@@ -105,6 +124,8 @@ func (s *service) keep(ctx context.Context, failed func(error)) {
 		case <-s.term.Done():
 			return
 		case <-s.ended:
+			return
+		case <-s.term.Asked():
 			return
 		case <-tick.C:
 			if err := s.raise(ctx); err != nil && ctx.Err() == nil {

@@ -119,6 +119,24 @@ func (t *table) peek(key push.Key, f func(*channel)) {
 	}
 }
 
+// busy lists the channels of the selected keys that have an operation in flight or in
+// line, each with a reference that is the caller's to give back.
+func (t *table) busy(selected func(push.Key) bool) []*channel {
+	var found []*channel
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for key, ch := range s.channels {
+			if selected(key) && ch.inFlight() {
+				ch.refs++
+				found = append(found, ch)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return found
+}
+
 // size counts the channels of users' keys. That of the public stream, on the
 // node that owns it, is there for the nodes that follow.
 func (t *table) size() int {

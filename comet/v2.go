@@ -38,7 +38,7 @@ func (n *Node) checkStream(ctx context.Context, req wire.Stream, parse error, to
 	if err := n.owns(req.Key); err != nil {
 		return n.refusal(err)
 	}
-	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.term.Ceiling() {
+	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.highest() {
 		return n.refusal(errCursor(req.After))
 	}
 	if err := n.authorize(ctx, req.Key, token); err != nil {

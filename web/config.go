@@ -67,6 +67,7 @@ type Config struct {
 // Deps are what a Server works with.
 type Deps struct {
 	Directory coord.Directory
+	Admin     coord.Admin
 	// Comet gives the client of the comet node at an RPC address (host:port);
 	// the same address gives the same client.
 	Comet    func(addr string) Comet
@@ -175,6 +176,8 @@ func (d *Deps) validate() error {
 	switch {
 	case d.Directory == nil:
 		return errors.New("web: Deps.Directory is missing")
+	case d.Admin == nil:
+		return errors.New("web: Deps.Admin is missing")
 	case d.Comet == nil:
 		return errors.New("web: Deps.Comet is missing")
 	case d.Messages == nil:

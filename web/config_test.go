@@ -58,7 +58,7 @@ func TestConfigRefuses(t *testing.T) {
 
 func TestNewNeedsItsDependencies(t *testing.T) {
 	c := newCluster(t, "node1")
-	whole := Deps{Directory: c, Comet: c.comet, Messages: c, Log: discard()}
+	whole := Deps{Directory: c, Admin: c, Comet: c.comet, Messages: c, Log: discard()}
 	if _, err := New(Config{AdminToken: "t"}, whole); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestNewNeedsItsDependencies(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	c := newCluster(t, "node1")
 	reg := prometheus.NewPedanticRegistry()
-	deps := Deps{Directory: c, Comet: c.comet, Messages: c, Log: discard(), Metrics: reg}
+	deps := Deps{Directory: c, Admin: c, Comet: c.comet, Messages: c, Log: discard(), Metrics: reg}
 	s, err := New(Config{AdminToken: testToken}, deps)
 	if err != nil {
 		t.Fatal(err)

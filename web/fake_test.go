@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -66,6 +67,7 @@ func (c *cluster) setView(t testing.TB, groups ...string) {
 			Member: coord.Member{Group: name, Weight: 1, RPC: name + ":6970", Public: coord.Public{WS: name + ":6968", TCP: name + ":6969"}},
 			Epoch:  3, Floor: 160, Serving: true,
 		}
+		v.Nodes = append(v.Nodes, coord.Node{ID: name + ".1", Member: v.Groups[name].Member, Role: coord.Primary})
 	}
 	var err error
 	if v.Ring, err = ring.New(nodes); err != nil {
@@ -78,7 +80,47 @@ func (c *cluster) setView(t testing.TB, groups ...string) {
 	c.changed = make(chan struct{})
 }
 
-// edit changes one group of the view.
+// standby adds an alternate to a group.
+func (c *cluster) standby(name string) {
+	c.edit(name, func(*coord.Group) {})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.view.Groups[name].Member
+	m.RPC = name + "b:6970"
+	c.view.Nodes = append(slices.Clone(c.view.Nodes), coord.Node{ID: name + ".2", Member: m})
+}
+
+// Drain is coord.Admin's; it only notes who was asked.
+func (c *cluster) Drain(_ context.Context, node string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := *c.view
+	v.Nodes = slices.Clone(v.Nodes)
+	for i := range v.Nodes {
+		if v.Nodes[i].ID == node {
+			v.Nodes[i].Asked = true
+			c.view = &v
+			return nil
+		}
+	}
+	return push.E(push.KindNotFound, "no node %s", node)
+}
+
+// RemoveGroup is coord.Admin's.
+func (c *cluster) RemoveGroup(_ context.Context, group string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := coord.Removable(c.view, group); err != nil {
+		return err
+	}
+	v := *c.view
+	v.Groups = maps.Clone(v.Groups)
+	delete(v.Groups, group)
+	c.view = &v
+	return nil
+}
+
+// edit changes one group of the view. One that is not served has no node.
 func (c *cluster) edit(name string, change func(*coord.Group)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,6 +132,7 @@ func (c *cluster) edit(name string, change func(*coord.Group)) {
 		}
 		v.Groups[n] = g
 	}
+	v.Nodes = slices.DeleteFunc(slices.Clone(v.Nodes), func(n coord.Node) bool { return !v.Groups[n.Group].Serving })
 	c.view = &v
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -306,3 +349,6 @@ func (n *node) Time(context.Context) (push.ID, error) {
 
 // testNow is what the servers of these tests take for the time.
 var testNow = time.UnixMilli(1795375017898)
+
+// gone is an edit that leaves a group without a primary.
+func gone(g *coord.Group) { g.Serving = false }

@@ -55,7 +55,7 @@ func newServer(t testing.TB, c *cluster, log *slog.Logger, edit ...func(*Config)
 	for _, e := range edit {
 		e(&cfg)
 	}
-	s, err := New(cfg, Deps{Directory: c, Comet: c.comet, Messages: c, Log: log, Now: func() time.Time { return testNow }})
+	s, err := New(cfg, Deps{Directory: c, Admin: c, Comet: c.comet, Messages: c, Log: log, Now: func() time.Time { return testNow }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gopush/internal/coord"
 	"gopush/internal/push"
 )
 
@@ -13,13 +14,15 @@ import (
 // owns it; it exists only while it has work.
 type lane struct {
 	key      push.Key
-	waiting  []*item   // not sent yet, in order
-	refused  []*item   // to be sent again
-	flying   int       // on their way
-	accepted int       // the highest seq that was, or may have been, accepted
-	stopped  bool      // something was refused
-	parked   bool      // it waits until due
-	due      time.Time // when parked
+	waiting  []*item     // not sent yet, in order
+	refused  []*item     // to be sent again
+	flying   int         // on their way
+	owner    coord.Group // where those are
+	accepted int         // the highest seq that was accepted
+	doubted  int         // the highest seq that may have been
+	stopped  bool        // something was refused
+	parked   bool        // it waits until due
+	due      time.Time   // when parked
 	pause    backoff
 	reason   error // of the last refusal
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"gopush/internal/coord"
@@ -27,23 +28,82 @@ func errNoNode() error {
 
 // onOwner has call done by the owner of key. A refusal that says that nothing
 // happened is tried again, with a fresh view, until ctx ends; repeatable says
-// that an unknown outcome may be tried again too. The error is the last one.
-func (s *Server) onOwner(ctx context.Context, key push.Key, repeatable bool, call func(coord.Group, Comet) error) error {
+// that an unknown outcome may be tried again too. The error is the last one. The
+// context of a call may end before ctx does.
+func (s *Server) onOwner(ctx context.Context, key push.Key, repeatable bool, call func(context.Context, coord.Group, Comet) error) error {
 	var pause backoff
+	doubted := false
 	for {
 		// A fresh view each time: the refusal may come from an owner of the past.
 		g, c, err := s.owner(key)
 		if err == nil {
-			err = call(g, c)
+			err = s.attempt(ctx, key, g, repeatable, func(ctx context.Context) error { return call(ctx, g, c) })
 		}
-		if err == nil || !again(err, repeatable) {
-			return err
+		if err == nil {
+			return nil
 		}
-		if !s.pause(ctx, &pause, err) {
+		doubted = doubted || again(err, true) && !again(err, false)
+		if !again(err, repeatable) || !s.pause(ctx, &pause, err) {
+			if doubted {
+				err = inDoubt(err)
+			}
 			return err
 		}
 		s.metrics.retry(err)
 	}
+}
+
+// lastAnswers is how long a node that has been succeeded may take to give the answers
+// that are on their way: in an orderly hand-over all of them are.
+const lastAnswers = 500 * time.Millisecond
+
+// attempt makes one call. One that may be repeated is given up when the key has got
+// another owner meanwhile: the old one may hang, and has nothing to say any more. Any
+// other call is waited for, as only its answer tells what has happened.
+func (s *Server) attempt(ctx context.Context, key push.Key, g coord.Group, repeatable bool, call func(context.Context) error) error {
+	if !repeatable {
+		return call(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		if s.succeeded(ctx, key, g) {
+			cancel()
+		}
+	})
+	defer watcher.Wait()
+	defer cancel()
+	return call(ctx)
+}
+
+// succeeded returns true when another term than g's has owned the key for a while;
+// false when ctx ended before.
+func (s *Server) succeeded(ctx context.Context, key push.Key, g coord.Group) bool {
+	for {
+		changed := s.deps.Directory.Changed()
+		if s.deposed(key, g) {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	timer := time.NewTimer(lastAnswers)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// deposed reports whether another term than g's owns the key.
+func (s *Server) deposed(key push.Key, g coord.Group) bool {
+	now, ok := s.deps.Directory.View().Owner(key)
+	return ok && (now.Group != g.Group || now.Epoch != g.Epoch)
 }
 
 // again reports whether a call that failed with err may be made again without

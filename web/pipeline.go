@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"gopush/internal/coord"
 	"gopush/internal/push"
 )
 
@@ -31,8 +32,10 @@ type pipeline struct {
 	bytes   int         // of the bodies in order
 	seq     int         // the next item's
 	lanes   map[push.Key]*lane
-	parked  []*lane     // lanes that wait for their next try
-	timer   *time.Timer // the earliest of them
+	parked  []*lane         // lanes that wait for their next try
+	timer   *time.Timer     // the earliest of them
+	deposed *time.Timer     // runs while tries are out at a node that has a successor
+	changed <-chan struct{} // the view that tries were last compared with is old
 	shared  sharedContext
 }
 
@@ -42,7 +45,9 @@ type item struct {
 	seq      int
 	deadline time.Time
 	tried    bool
+	doubted  bool               // a try may have been stored
 	cancel   context.CancelFunc // of the try in flight, if it has its own context
+	owner    coord.Group        // whom the try in flight went to
 	done     bool
 	receipt  push.Receipt
 	err      error
@@ -58,9 +63,11 @@ type result struct {
 // newPipeline sends under ctx, which should outlive the request: a push that was
 // sent is better answered than abandoned.
 func newPipeline(ctx context.Context, s *Server) *pipeline {
-	p := &pipeline{s: s, results: make(chan result, window), lanes: make(map[push.Key]*lane), timer: time.NewTimer(time.Hour)}
+	p := &pipeline{s: s, results: make(chan result, window), lanes: make(map[push.Key]*lane), timer: time.NewTimer(time.Hour), deposed: time.NewTimer(time.Hour)}
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.timer.Stop()
+	p.deposed.Stop()
+	p.changed = s.deps.Directory.Changed()
 	p.shared = sharedContext{parent: p.ctx, life: s.cfg.PushTimeout}
 	return p
 }
@@ -68,6 +75,7 @@ func newPipeline(ctx context.Context, s *Server) *pipeline {
 // close gives up what is still on its way. Its callbacks still find room.
 func (p *pipeline) close() {
 	p.timer.Stop()
+	p.deposed.Stop()
 	p.cancel()
 	p.shared.close()
 }
@@ -83,7 +91,7 @@ func (p *pipeline) add(m push.Push) {
 	it := p.append(&item{push: m, deadline: time.Now().Add(p.s.cfg.PushTimeout)})
 	l := p.lanes[m.Key]
 	if l == nil {
-		l = &lane{key: m.Key, accepted: -1}
+		l = &lane{key: m.Key, accepted: -1, doubted: -1}
 		p.lanes[m.Key] = l
 	}
 	l.waiting = append(l.waiting, it)
@@ -121,6 +129,10 @@ func (p *pipeline) wait() {
 		p.settle(r)
 	case <-p.timer.C:
 		p.resume()
+	case <-p.changed:
+		p.compare()
+	case <-p.deposed.C:
+		p.abandon()
 	}
 }
 
@@ -131,10 +143,19 @@ func (p *pipeline) pump(l *lane) {
 		return
 	}
 	for len(l.waiting) > 0 && l.flying < laneWindow && !l.stopped {
+		owner, comet, err := p.s.owner(l.key)
+		if err == nil && l.elsewhere(owner) {
+			return // until they have come back
+		}
+		l.owner = owner
 		it := l.waiting[0]
 		l.waiting[0] = nil
 		l.waiting = l.waiting[1:]
-		p.send(l, it)
+		if err != nil {
+			p.judge(l, it, push.Receipt{}, err)
+			continue
+		}
+		p.send(l, it, comet)
 	}
 	if l.flying > 0 {
 		return
@@ -151,18 +172,17 @@ func (p *pipeline) pump(l *lane) {
 }
 
 // send makes one try.
-func (p *pipeline) send(l *lane, it *item) {
-	_, c, err := p.s.owner(l.key)
-	if err != nil {
-		p.judge(l, it, push.Receipt{}, err)
-		return
-	}
-	// Only first tries share a context; a later one has less time left.
+func (p *pipeline) send(l *lane, it *item, c Comet) {
+	// Only first tries share a context; a later one has less time left. What may be
+	// given up alone has one of its own below it.
 	ctx := p.shared.get()
-	if it.tried {
+	switch {
+	case it.tried:
 		ctx, it.cancel = context.WithDeadline(p.ctx, it.deadline)
+	case it.push.IdempotencyKey != "":
+		ctx, it.cancel = context.WithCancel(ctx)
 	}
-	it.tried = true
+	it.tried, it.owner = true, l.owner
 	l.flying++
 	c.Push(ctx, it.push, func(r push.Receipt, err error) { p.results <- result{it, l, r, err} })
 }
@@ -182,11 +202,12 @@ func (p *pipeline) settle(r result) {
 // judge decides what the answer to a try means for its item and its lane.
 func (p *pipeline) judge(l *lane, it *item, receipt push.Receipt, err error) {
 	unknown := push.Is(err, push.KindOutcomeUnknown) || push.Is(err, push.KindFenced)
-	if err == nil || unknown {
-		l.accepted = max(l.accepted, it.seq) // as far as anybody knows
-	}
-	if err == nil {
+	switch {
+	case err == nil:
+		l.accepted = max(l.accepted, it.seq)
 		l.pause = backoff{}
+	case unknown:
+		l.doubted, it.doubted = max(l.doubted, it.seq), true
 	}
 	it.receipt, it.err = receipt, err
 	// After its deadline a line keeps its refusal, which says that nothing
@@ -202,17 +223,22 @@ func (p *pipeline) judge(l *lane, it *item, receipt push.Receipt, err error) {
 // finish makes it ready for next. Its metrics are counted here, so that a line
 // that was tried five times is one push.
 func (p *pipeline) finish(it *item, err error) {
+	if it.doubted {
+		err = inDoubt(err)
+	}
 	it.err, it.done = err, true
 	p.s.metrics.push(err)
 }
 
 // regroup puts what was refused back in front of what waits. What stands before
-// a push that was accepted keeps its refusal: sent now, it would come after it.
+// a push that was accepted, or may have been, keeps its refusal: sent now, it would come
+// after it. If both may have been they go again together: their node takes pushes of a
+// key in order, so what it has stored of them is the first ones.
 func (p *pipeline) regroup(l *lane) {
 	slices.SortFunc(l.refused, func(a, b *item) int { return cmp.Compare(a.seq, b.seq) })
 	var retry []*item
 	for _, it := range l.refused {
-		if it.seq < l.accepted {
+		if it.seq < l.accepted || it.seq < l.doubted && !it.doubted {
 			p.finish(it, it.err)
 			continue
 		}

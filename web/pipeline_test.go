@@ -257,3 +257,31 @@ func TestSharedContext(t *testing.T) {
 		}
 	})
 }
+
+// TestPipelineLeavesASilentNode: as a single push does. What stands behind a line that
+// must not be repeated waits with it, so that the order is kept.
+func TestPipelineLeavesASilentNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := succeededLater(t)
+		p := pipelineOf(t, c)
+		defer p.close()
+		for i := range 3 {
+			it := numbered("K", i)
+			it.IdempotencyKey = strconv.Itoa(i)
+			p.add(it)
+		}
+		p.add(numbered("L", 0))
+		start := time.Now()
+		for i, it := range drainAll(p) {
+			if lost := push.Is(it.err, push.KindOutcomeUnknown); lost != (i == 3) || !lost && it.err != nil {
+				t.Errorf("line %d: %v", i, it.err)
+			}
+		}
+		if got := len(c.stored("K")); got != 3 {
+			t.Errorf("%d stored", got)
+		}
+		if took := time.Since(start); took > 5*time.Second+contextStep {
+			t.Errorf("it took %s", took)
+		}
+	})
+}

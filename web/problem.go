@@ -50,7 +50,7 @@ func classOf(kind push.Kind) class {
 	case kindMethod:
 		return class{kind, http.StatusMethodNotAllowed, "the path does not know this method", 0}
 	case push.KindConflict:
-		return class{kind, http.StatusConflict, "the idempotency key stands with other data", 0}
+		return class{kind, http.StatusConflict, "it conflicts with what is there", 0}
 	case push.KindTooLarge:
 		return class{kind, http.StatusRequestEntityTooLarge, "the request is too large", 0}
 	default:

@@ -14,7 +14,7 @@ func (s *Server) push(ctx context.Context, p push.Push) (push.Receipt, error) {
 	defer cancel()
 	var got push.Receipt
 	// With an idempotency key a try whose outcome is unknown may be repeated.
-	err := s.onOwner(ctx, p.Key, p.IdempotencyKey != "", func(_ coord.Group, c Comet) (err error) {
+	err := s.onOwner(ctx, p.Key, p.IdempotencyKey != "", func(ctx context.Context, _ coord.Group, c Comet) (err error) {
 		got, err = await(ctx, c, p)
 		return err
 	})

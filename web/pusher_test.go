@@ -143,3 +143,60 @@ func TestPauseEndsWithItsCaller(t *testing.T) {
 		t.Error("a pause under a context that has ended says go on")
 	}
 }
+
+// TestPushLeavesASilentNode: once a node that hangs has a successor, a push that may be
+// repeated goes there. Any other has to wait: only the answer tells what has happened.
+func TestPushLeavesASilentNode(t *testing.T) {
+	for idempotency, want := range map[string]time.Duration{"once": time.Second + lastAnswers, "": 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c := succeededLater(t)
+			start := time.Now()
+			_, err := pushOnce(t, c, "K", idempotency)
+			if took := time.Since(start); took < want || took > want+2*firstPause || (err == nil) != (idempotency != "") {
+				t.Errorf("%q: %v after %s", idempotency, err, took)
+			}
+		})
+	}
+}
+
+// succeededLater is a cluster whose only node hangs, and has a successor after a second.
+func succeededLater(t *testing.T) *cluster {
+	t.Helper()
+	c := newCluster(t, "node1")
+	c.stopped = true
+	time.AfterFunc(time.Second, func() {
+		c.mu.Lock()
+		c.stopped = false
+		c.mu.Unlock()
+		c.edit("node1", func(g *coord.Group) { g.RPC, g.Epoch = "node1b:6970", g.Epoch+1 })
+	})
+	return c
+}
+
+// TestPushInDoubt: a refusal after a try that may have been stored is no refusal.
+func TestPushInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, "node1")
+		lost := times(1, push.E(push.KindOutcomeUnknown, "the connection broke"))
+		c.lose = func(push.Push) error {
+			if err := lost(); err != nil {
+				c.refuse = func(string, push.Push) error { return push.E(push.KindMoving, "not here") }
+				return err
+			}
+			return nil
+		}
+		if _, err := pushOnce(t, c, "K", "once"); !push.Is(err, push.KindOutcomeUnknown) || len(c.stored("K")) != 1 {
+			t.Errorf("%v, stored %d", err, len(c.stored("K")))
+		}
+		c.refuse = nil
+		lost = times(1, push.E(push.KindOutcomeUnknown, "the connection broke"))
+		p := pipelineOf(t, c)
+		defer p.close()
+		it := numbered("L", 1)
+		it.IdempotencyKey = "once"
+		p.add(it)
+		if err := drainAll(p)[0].err; !push.Is(err, push.KindOutcomeUnknown) {
+			t.Errorf("as a line: %v", err)
+		}
+	})
+}

@@ -48,6 +48,8 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodDelete, "/v2/messages/{id}", v2(s.recallMessage)},
 		{http.MethodGet, "/v2/keys/{key}", v2(s.getKey)},
 		{http.MethodGet, "/v2/nodes", v2(s.getNodes)},
+		{http.MethodPost, "/v2/nodes/{group}/drain", v2(s.postDrain)},
+		{http.MethodDelete, "/v2/nodes/{group}", v2(s.deleteGroup)},
 	}
 }
 

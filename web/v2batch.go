@@ -110,6 +110,10 @@ func (b *batch) step(in <-chan line) bool {
 		b.line.settle(r)
 	case <-b.line.timer.C:
 		b.line.resume()
+	case <-b.line.changed:
+		b.line.compare()
+	case <-b.line.deposed.C:
+		b.line.abandon()
 	case <-stop:
 		b.input.stop()
 	}

@@ -1,11 +1,9 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 
 	"gopush/internal/coord"
 	"gopush/internal/push"
@@ -71,7 +69,7 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
 	var info push.KeyInfo
-	err = s.onOwner(ctx, key, true, func(_ coord.Group, c Comet) (err error) {
+	err = s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) (err error) {
 		info, err = c.Describe(ctx, key)
 		return err
 	})
@@ -79,39 +77,6 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 		return readError(err)
 	}
 	return replyJSON(w, keyReply{Key: key, Node: info.Group, Connections: info.Connections, Newest: info.Newest.String()})
-}
-
-// nodeState is one node of the cluster, as the directory shows it.
-type nodeState struct {
-	Name    string `json:"name"`
-	Role    string `json:"role"`
-	Group   string `json:"group"`
-	Address string `json:"address"`
-	Epoch   int64  `json:"epoch"`
-	State   string `json:"state"`
-}
-
-// getNodes answers GET /v2/nodes: the comet groups, each with its primary, and
-// the message nodes. A group without a primary is waiting.
-func (s *Server) getNodes(w http.ResponseWriter, _ *http.Request) error {
-	view := s.deps.Directory.View()
-	nodes := make([]nodeState, 0, len(view.Groups)+len(view.Messages))
-	for name, g := range view.Groups {
-		n := nodeState{Name: name, Role: "comet", Group: name, Address: g.RPC, Epoch: g.Epoch, State: "waiting"}
-		if g.Serving {
-			n.State = "serving"
-		}
-		nodes = append(nodes, n)
-	}
-	for _, addr := range view.Messages {
-		nodes = append(nodes, nodeState{Name: addr, Role: "message", Address: addr, State: "serving"})
-	}
-	slices.SortFunc(nodes, func(a, b nodeState) int {
-		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Name, b.Name))
-	})
-	return replyJSON(w, struct {
-		Nodes []nodeState `json:"nodes"`
-	}{nodes})
 }
 
 // replyJSON writes v as a whole reply.

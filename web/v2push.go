@@ -102,7 +102,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, key push.Key, ca
 func (s *Server) withdraw(ctx context.Context, key push.Key, call func(context.Context, Comet) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PushTimeout)
 	defer cancel()
-	return s.onOwner(ctx, key, true, func(_ coord.Group, c Comet) error { return call(ctx, c) })
+	return s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) error { return call(ctx, c) })
 }
 
 // stream names what a withdrawal is about: key=K, or public=1 for the public

@@ -66,6 +66,7 @@ type problem struct {
 	RequestID string    `json:"request_id"`
 
 	retryAfter string // seconds, as the header gave them
+	path       string // that was asked
 	closed     bool   // it came as a close of a stream, with its code as Status
 }
 
@@ -112,7 +113,7 @@ func (r *request) call(ctx context.Context, out any) (status int, err error) {
 		return 0, fmt.Errorf("%s answered with more than %d bytes; is it a gopush server?", r.base, maxReply)
 	// Below 300 is a result; a redirect is decoded, and fails there.
 	case resp.StatusCode >= http.StatusBadRequest:
-		return 0, problemOf(r.base, resp, b)
+		return 0, problemOf(r.base, r.path, resp, b)
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return 0, fmt.Errorf("%s answered what is not the JSON expected; is it a gopush server? %w", r.base, err)
@@ -168,9 +169,9 @@ func baseURL(s string) (string, error) {
 
 // problemOf reads a refusal. One that is no problem document is of some other
 // server, or of a proxy before it.
-func problemOf(base string, resp *http.Response, b []byte) error {
+func problemOf(base, path string, resp *http.Response, b []byte) error {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	p := &problem{retryAfter: resp.Header.Get("Retry-After")}
+	p := &problem{path: path, retryAfter: resp.Header.Get("Retry-After")}
 	if media == "application/problem+json" && json.Unmarshal(b, p) == nil && p.Detail != "" {
 		p.Status = resp.StatusCode
 		return p

@@ -27,7 +27,7 @@ func TestConsoleLink(t *testing.T) {
 	for name, args := range map[string][]string{"token": nil, "development": {"--dev"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			server := background(t, append([]string{"serve", "--ports-from", "0", "--log-level", "error"}, args...)...)
+			server := inBackground(t, append([]string{"serve", "--ports-from", "0", "--log-level", "error"}, args...)...)
 			link := consoleLink(t, server.out.until(t, "the messages stay"))
 			given, err := url.ParseQuery(link.EscapedFragment())
 			if err != nil || given.Has("token") == (name == "development") {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gopush/hbase"
+	"gopush/internal/command"
 	"gopush/internal/config"
 	"gopush/internal/doctor"
 	"gopush/internal/serve"
@@ -59,14 +60,14 @@ func (c *doctorCmd) Run(ctx context.Context, cli *commands, s streams) error {
 }
 
 func (c *doctorCmd) settings() (config.Serve, error) {
-	settings, err := fileSettings(c.Config)
+	settings, err := command.FromFile(c.Config)
 	if err != nil {
 		return settings, err
 	}
-	if err := setGiven(&settings, []given{{"data", c.Data}, {"store.kind", c.Store}}); err != nil {
+	if err := command.Set(&settings, [][2]string{{"data", c.Data}, {"store.kind", c.Store}}); err != nil {
 		return settings, err
 	}
-	if err := c.apply(&settings); err != nil {
+	if err := c.Apply(&settings); err != nil {
 		return settings, err
 	}
 	if err := settings.Validate(); err != nil {

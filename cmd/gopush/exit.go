@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gopush/hbase"
+	"gopush/internal/command"
 	"gopush/internal/push"
 )
 
@@ -29,15 +30,10 @@ const exitHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, " +
 var errInterrupted = errors.New("interrupted")
 
 // usageError is a fault of the command line or the settings.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
+type usageError = command.UsageError
 
 // usage makes a usageError; the text says what to write instead.
-func usage(format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...)}
-}
+func usage(format string, args ...any) error { return command.Usage(format, args...) }
 
 // unreachableError says that a server gave no answer.
 type unreachableError struct {
@@ -148,6 +144,9 @@ func (p *problem) hint() string {
 	case push.KindForbidden:
 		return "The token is valid, but not for this."
 	case push.KindConflict:
+		if strings.HasPrefix(p.path, "/v2/nodes/") {
+			return "" // the server has said what to do
+		}
 		return "Use another --idempotency-key for another message, or push the same data as before."
 	case push.KindTooLarge:
 		return "Push less, or raise messages.max_bytes in the settings of the server."

@@ -34,6 +34,8 @@ type commands struct {
 	Listen  listenCmd  `cmd:"" help:"Print the messages of a key as they come."`
 	Inbox   inboxCmd   `cmd:"" help:"Print the stored messages of a key."`
 	Where   whereCmd   `cmd:"" help:"Show which node a key lives on."`
+	Nodes   nodesCmd   `cmd:"" help:"List the nodes of the cluster."`
+	Drain   drainCmd   `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate migrateCmd `cmd:"" help:"Make or change the table on HBase."`
 	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong, with what to do about it."`
 	Version versionCmd `cmd:"" help:"Show the version."`

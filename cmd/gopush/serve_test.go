@@ -54,16 +54,16 @@ func (w *tail) until(t *testing.T, part string) string {
 	}
 }
 
-// command runs a command line in the background.
-type command struct {
+// background runs a command line in the background.
+type background struct {
 	out, err *tail
 	stop     func() int // interrupts it and waits for the exit code
 }
 
-func background(t *testing.T, args ...string) *command {
+func inBackground(t *testing.T, args ...string) *background {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &command{out: newTail(), err: newTail()}
+	c := &background{out: newTail(), err: newTail()}
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, args, streams{strings.NewReader(""), c.out, c.err}) }()
 	c.stop = sync.OnceValue(func() int {
@@ -75,10 +75,10 @@ func background(t *testing.T, args ...string) *command {
 }
 
 // serving starts a server in an empty folder, and points the tools at it.
-func serving(t *testing.T, args ...string) (server *command, b banner) {
+func serving(t *testing.T, args ...string) (server *background, b banner) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	server = background(t, append([]string{"serve", "--json", "--ports-from", "0", "--log-level", "error"}, args...)...)
+	server = inBackground(t, append([]string{"serve", "--json", "--ports-from", "0", "--log-level", "error"}, args...)...)
 	if err := json.Unmarshal([]byte(server.out.until(t, "\n")), &b); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestTools(t *testing.T) {
 		t.Errorf("without the token: %+v", got)
 	}
 
-	listener := background(t, "listen", "k", "--after", "0")
+	listener := inBackground(t, "listen", "k", "--after", "0")
 	listener.err.until(t, "-- live\n")
 	if got := tool("push", "k", "2", "--transient"); !strings.HasPrefix(got.out, "sent ") {
 		t.Errorf("transient: %+v", got)
@@ -164,12 +164,12 @@ func TestListen(t *testing.T) {
 // TestListenComesBack: a restart of the server costs a listener nothing.
 func TestListenComesBack(t *testing.T) {
 	server, b := serving(t)
-	listener := background(t, "listen", "k")
+	listener := inBackground(t, "listen", "k")
 	listener.err.until(t, "-- live\n")
 	server.stop()
 	listener.err.until(t, "-- disconnected")
 	a, c := b.Addresses, b.Addresses.Comets[0]
-	again := background(t, "serve", "--json", "--log-level", "error",
+	again := inBackground(t, "serve", "--json", "--log-level", "error",
 		"--set", "web.public="+a.Public, "--set", "web.admin="+a.Admin, "--set", "ops=127.0.0.1:0", "--set", "message.rpc=127.0.0.1:0",
 		"--set", "comet.http="+c.HTTP, "--set", "comet.tcp="+c.TCP, "--set", "comet.rpc=127.0.0.1:0")
 	again.out.until(t, "\n")
@@ -184,7 +184,7 @@ func TestPastedLines(t *testing.T) {
 	for name, args := range map[string][]string{"token": nil, "development": {"--dev"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			server := background(t, append([]string{"serve", "--ports-from", "0", "--log-level", "error"}, args...)...)
+			server := inBackground(t, append([]string{"serve", "--ports-from", "0", "--log-level", "error"}, args...)...)
 			text := server.out.until(t, "the messages stay")
 			if !strings.HasPrefix(text, "gopush is ready after ") {
 				t.Errorf("it begins with %.60s", text)

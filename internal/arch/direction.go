@@ -19,7 +19,7 @@ var vocabulary = []string{"internal/push", "internal/ring", "internal/id"}
 
 // roles are the packages that only an assembly of the whole may import.
 var roles = []string{
-	"comet", "message", "message/embedded", "hbase", "web", "internal/coord", "internal/coord/local", "internal/rpc",
+	"comet", "message", "message/embedded", "hbase", "web", "internal/coord", "internal/coord/local", "internal/coord/zk", "internal/rpc",
 }
 
 // Layers is the direction of imports: a package that is not here may not exist,
@@ -62,9 +62,13 @@ var Layers = map[string]Layer{
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
-	"internal/serve": {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire"}},
-	"internal/e2e":   {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
-	"cmd/gopush":     {Imports: []string{"comet/client", "hbase", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
+	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire", "internal/coord/zk/zktest"}},
+	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
+	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/coord/zk/zktest"}},
+	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
+	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
+	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},

@@ -26,7 +26,7 @@ var ThirdParty = map[string]Use{
 	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
 	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb"}},
 	"google.golang.org/genproto":    {By: []string{"internal/rpc"}},
-	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush"}},
+	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web"}},
 	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},
 	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve"}},

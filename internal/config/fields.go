@@ -32,16 +32,33 @@ func (s *Serve) fields() table {
 		{"dev", "Development: the admin API takes requests from this machine without a token.", &boolean{&s.Dev}},
 		{"drain", "How long an orderly stop may take before what is left is cut off.", &duration{&s.Drain, time.Second, 10 * time.Minute}},
 		{"ops", "Address of health, readiness, metrics and profiles. Never make it public.", &text{p: &s.Ops, rule: bindable}},
+		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in.", &boolean{&s.InsecureRPC}},
 	}, table{
 		{"log.level", "debug, info, warn or error.", &text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}},
 		{"log.format", "text or json; logs go to standard error.", &text{p: &s.Log.Format, rule: oneOf("text", "json")}},
-	}, s.Store.fields(), s.Messages.fields(), s.Comet.fields(), table{
-		{"message.rpc", "Address of the message node for the other roles; loopback only.", &text{p: &s.Message.RPC, rule: bindable}},
+	}, s.Coordination.fields(), s.Store.fields(), s.Messages.fields(), s.Comet.fields(), table{
+		{"message.rpc", "Address of the message node for the other roles; loopback only, unless\ninsecure_rpc is set.", &text{p: &s.Message.RPC, rule: bindable}},
+		{"message.advertise_rpc", "What other roles are told to connect to, host:port; empty: message.rpc.", &text{p: &s.Message.AdvertiseRPC, rule: optional(dialable)}},
 	}, table{
 		{"web.public", "Address of the public API: node lookup and stored messages.", &text{p: &s.Web.Public, rule: bindable}},
 		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token.", &text{p: &s.Web.Admin, rule: bindable}},
+		{"web.admin_token_file", "File with the admin token, one line; several web nodes share one. Empty:\nadmin.token in the data folder, made at the first start.", &text{p: &s.Web.AdminTokenFile, rule: optional(nil)}},
+		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", &duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", &list{p: &s.Web.CORSOrigins, rule: origin}},
 	})
+}
+
+// fields of coordination. Those behind kind say nothing to the local one.
+func (c *Coordination) fields() table {
+	return table{
+		{"coordination.kind", "local: in the data folder, for one process with all roles. zookeeper: for any\nnumber of processes, which find each other there.", &text{p: &c.Kind, rule: oneOf("local", "zookeeper")}},
+		{"coordination.servers", "Addresses of ZooKeeper, host:port; empty: store.zookeeper.", &list{p: &c.Servers, rule: dialable}},
+		{"coordination.root", "The znode that everything is kept below; each cluster needs its own.", &text{p: &c.Root, rule: znode}},
+		{"coordination.session", "How long a process may be silent before another takes its place.", &duration{&c.Session, time.Second, time.Minute}},
+		{"coordination.user", "User of ZooKeeper's digest authentication; empty: none. Its password comes from\nthe variable GOPUSH_ZOOKEEPER_PASSWORD or from the file below.", &text{p: &c.User, rule: optional(userName)}},
+		{"coordination.password_file", "File with that password, one line.", &text{p: &c.PasswordFile, rule: optional(nil)}},
+		{"coordination.remove_after", "How long a group may be without any node before its keys go to others.", &duration{&c.RemoveAfter, time.Second, 365 * day}},
+	}
 }
 
 // fields of the store. Those behind kind say nothing to the embedded one.
@@ -75,9 +92,10 @@ func (c *Comet) fields() table {
 		{"comet.weight", "Its share of the keys, beside other nodes.", &number{&c.Weight, 1, 1000}},
 		{"comet.http", "Address for websocket and SSE clients.", &text{p: &c.HTTP, rule: bindable}},
 		{"comet.tcp", "Address for v1 TCP clients.", &text{p: &c.TCP, rule: bindable}},
-		{"comet.rpc", "Address of the comet for the other roles; loopback only.", &text{p: &c.RPC, rule: bindable}},
+		{"comet.rpc", "Address of the comet for the other roles; loopback only, unless insecure_rpc is\nset.", &text{p: &c.RPC, rule: bindable}},
 		{"comet.advertise_http", "What clients are told to connect to for websocket and SSE, host:port;\nempty: comet.http.", &text{p: &c.AdvertiseHTTP, rule: advertised}},
 		{"comet.advertise_tcp", "What clients are told to connect to for TCP, host:port; empty: comet.tcp.", &text{p: &c.AdvertiseTCP, rule: advertised}},
+		{"comet.advertise_rpc", "What other roles are told to connect to, host:port; empty: comet.rpc.", &text{p: &c.AdvertiseRPC, rule: optional(dialable)}},
 		{"comet.max_connections", "The most client connections of the node.", &number{&c.MaxConnections, 1, 10_000_000}},
 		{"comet.max_per_key", "The most connections of one key.", &number{&c.MaxPerKey, 1, 100_000}},
 		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},

@@ -83,9 +83,9 @@ func TestProblems(t *testing.T) {
 		},
 		"unknown, nothing near": {
 			"colour: red\n",
-			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, ops, log, store, messages, comet, message, web`},
+			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, ops, insecure_rpc, log, coordination, store, messages, comet, message, web`},
 		},
-		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, ops, log, store, messages, comet, message, web`}},
+		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, ops, insecure_rpc, log, coordination, store, messages, comet, message, web`}},
 		"out of range": {
 			"messages:\n  newest: -1\n  max_bytes: 1MiB\n  default_ttl: 0s\ncomet:\n  heartbeat: 2h\n",
 			[]string{
@@ -120,7 +120,7 @@ func TestProblems(t *testing.T) {
 		"words":           {"level", []string{`x.yaml:1: it must hold settings, each as a line of the form name: value`}},
 		"bad word":        {"log:\n  level: loud\n", []string{`x.yaml:2: log.level: "loud" is not known; write one of debug, info, warn, error`}},
 		"control":         {`data: "a\tb"`, []string{`x.yaml:1: data: "a\tb" holds a control character; remove it`}},
-		"rpc in the open": {"comet:\n  rpc: 10.0.0.1:6970\n", []string{`x.yaml:2: comet.rpc: "10.0.0.1:6970" is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1`}},
+		"rpc in the open": {"comet:\n  rpc: 10.0.0.1:6970\n", []string{`x.yaml:2: comet.rpc: "10.0.0.1:6970" is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, or set insecure_rpc: true in a network of their own`}},
 		"open admin":      {"dev: true\nweb:\n  admin: 0.0.0.0:8091\n", []string{`x.yaml:1: dev: it opens the admin API without a token, so web.admin must be a loopback address, and "0.0.0.0:8091" is none; turn dev off or use 127.0.0.1`}},
 		"nothing to advertise": {
 			"comet:\n  http: :80\n  tcp: \"[::1]:81\"\n",

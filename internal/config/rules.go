@@ -21,6 +21,24 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
+// optional allows an empty text too; rule may be nil for any.
+func optional(rule func(string) error) func(string) error {
+	return func(s string) error {
+		if s == "" || rule == nil {
+			return nil
+		}
+		return rule(s)
+	}
+}
+
+// userName allows what ZooKeeper's digests can hold.
+func userName(s string) error {
+	if strings.Contains(s, ":") {
+		return fmt.Errorf("%q holds a colon, which separates the user from the password; choose another name", s)
+	}
+	return nil
+}
+
 // bindable allows addresses to listen on; port 0 lets the system choose. Ports
 // have one spelling, so that two settings can be compared as texts.
 func bindable(s string) error {

@@ -15,16 +15,31 @@ import (
 // Addresses are host:port to bind to; port 0 lets the system choose. A setting
 // that is added later must keep the old behaviour as its default.
 type Serve struct {
-	Data     string        // folder, relative to the working directory
-	Dev      bool          // no admin token on loopback
-	Drain    time.Duration // the whole of an orderly stop
-	Ops      string        // host:port
-	Log      Log
-	Store    Store
-	Messages Messages
-	Comet    Comet
-	Message  Message
-	Web      Web
+	Data  string        // folder, relative to the working directory
+	Dev   bool          // no admin token on loopback
+	Drain time.Duration // the whole of an orderly stop
+	Ops   string        // host:port
+	// InsecureRPC allows addresses of RPC that others than this machine can reach,
+	// though what the roles say there is neither encrypted nor authenticated.
+	InsecureRPC  bool
+	Log          Log
+	Coordination Coordination
+	Store        Store
+	Messages     Messages
+	Comet        Comet
+	Message      Message
+	Web          Web
+}
+
+// Coordination is how nodes find each other and agree on who serves what.
+type Coordination struct {
+	Kind         string        // local, zookeeper
+	Servers      []string      // of ZooKeeper, host:port; empty: those of the store
+	Root         string        // what everything is kept below
+	Session      time.Duration // how long a process may be silent
+	User         string        // empty: no authentication
+	PasswordFile string
+	RemoveAfter  time.Duration // how long a group may be without nodes
 }
 
 // Log says what goes to standard error.
@@ -61,6 +76,8 @@ type Comet struct {
 	// Advertised are what clients are told, as what is bound may mean nothing to
 	// them. Empty: what is bound.
 	AdvertiseHTTP, AdvertiseTCP string
+	// AdvertiseRPC is what other roles are told; empty: what is bound.
+	AdvertiseRPC string
 
 	MaxConnections, MaxPerKey int
 	Heartbeat                 time.Duration
@@ -69,13 +86,16 @@ type Comet struct {
 
 // Message is the node that stores.
 type Message struct {
-	RPC string // host:port
+	RPC          string // host:port
+	AdvertiseRPC string // what other roles are told; empty: what is bound
 }
 
 // Web is the HTTP API.
 type Web struct {
-	Public, Admin string   // host:port
-	CORSOrigins   []string // of pages that may read the public API
+	Public, Admin  string // host:port
+	AdminTokenFile string // empty: in the data folder, made if need be
+	PushTimeout    time.Duration
+	CORSOrigins    []string // of pages that may read the public API
 }
 
 // Default is what holds without a file: everything on loopback, on the ports
@@ -86,6 +106,9 @@ func Default() Serve {
 		Drain: 10 * time.Second,
 		Ops:   "127.0.0.1:6971",
 		Log:   Log{Level: "info", Format: "text"},
+		Coordination: Coordination{
+			Kind: "local", Root: "/gopush", Session: 4 * time.Second, RemoveAfter: 10 * time.Minute,
+		},
 		Store: Store{
 			Kind: "embedded", ZnodeParent: "/hbase", Table: "gopush:messages",
 			Durability: "fsync", Keep: 30 * day, Timeout: 10 * time.Second,
@@ -97,7 +120,7 @@ func Default() Serve {
 			MaxConnections: 100_000, MaxPerKey: 64, Heartbeat: 30 * time.Second,
 		},
 		Message: Message{RPC: "127.0.0.1:8070"},
-		Web:     Web{Public: "127.0.0.1:8090", Admin: "127.0.0.1:8091"},
+		Web:     Web{Public: "127.0.0.1:8090", Admin: "127.0.0.1:8091", PushTimeout: 5 * time.Second},
 	}
 }
 
@@ -149,47 +172,6 @@ func (s *Serve) Validate() error {
 	}
 	found = append(found, s.together()...)
 	return found.err()
-}
-
-// together checks what settings mean together.
-//
-// The order of the checks does not show: problems are sorted.
-func (s *Serve) together() (found Problems) {
-	complain := func(path, format string, args ...any) {
-		found = append(found, Problem{Path: path, What: fmt.Sprintf(format, args...)})
-	}
-	for path, addr := range map[string]string{"comet.rpc": s.Comet.RPC, "message.rpc": s.Message.RPC} {
-		if !loopback(addr) {
-			complain(path, "%q is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1", addr)
-		}
-	}
-	if s.Dev && !loopback(s.Web.Admin) {
-		complain("dev", "it opens the admin API without a token, so web.admin must be a loopback address, and %q is none; turn dev off or use 127.0.0.1", s.Web.Admin)
-	}
-	if s.Comet.AdvertiseHTTP == "" && !tellable(s.Comet.HTTP) {
-		complain("comet.http", "clients cannot be told to connect to %q; set comet.advertise_http to the host:port under which they reach this machine", s.Comet.HTTP)
-	}
-	if s.Comet.AdvertiseTCP == "" && !tellable(s.Comet.TCP) {
-		complain("comet.tcp", "clients cannot be told to connect to %q; set comet.advertise_tcp to the host:port under which they reach this machine", s.Comet.TCP)
-	}
-	if s.Store.Kind == "hbase" && len(s.Store.ZooKeeper) == 0 {
-		complain("store.zookeeper", "it is empty, but the store is hbase; give the addresses of HBase's ZooKeeper, host:port")
-	}
-	found.sort()
-	return found
-}
-
-// loopback reports whether only this machine can reach addr.
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
-}
-
-// tellable reports whether clients can be told to connect to what is bound:
-// neither every interface nor, as they split at the colon, IPv6.
-func tellable(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	return err == nil && host != "" && !strings.Contains(host, ":") && !net.ParseIP(host).IsUnspecified()
 }
 
 // Print writes the settings as a file that Parse reads back, with what each of

@@ -34,13 +34,24 @@ type child struct {
 // startChild runs a child and waits for its addresses, which it writes once it
 // serves.
 func (c *Cluster) startChild(cfg serve.Config) (process, Addrs, error) {
-	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	p, addrs, err := spawn(filepath.Join(c.dir, "log"), childConfig{
+		Settings: cfg.Settings, More: cfg.MoreComets, Skew: time.Duration(c.skew.Load()), MemTable: c.opts.MemTableBytes,
+	})
+	if err != nil {
+		return nil, Addrs{}, err
+	}
+	return p, addrs, nil
+}
+
+// spawn runs a child and waits for its addresses.
+func spawn(logFile string, cfg childConfig) (*child, Addrs, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, Addrs{}, err
 	}
 	defer func() { _ = log.Close() }() // the child has its own
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+childConfig{cfg.Settings, cfg.MoreComets, time.Duration(c.skew.Load()), c.opts.MemTableBytes}.text())
+	cmd.Env = append(os.Environ(), childEnv+"="+cfg.text())
 	cmd.Stderr = log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -123,7 +134,7 @@ func serveChild(text string) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	now := func() time.Time { return time.Now().Add(cfg.Skew) }
 	system, err := serve.New(serve.Config{
-		Settings: cfg.Settings, MoreComets: cfg.More, Now: now,
+		Settings: cfg.Settings, MoreComets: cfg.More, Roles: cfg.Roles, Now: now,
 		OpenStore: func(dir string) (message.Store, error) {
 			return embedded.Open(embedded.Config{Dir: dir, MemTableBytes: cfg.MemTable}, log, now)
 		},
@@ -131,11 +142,19 @@ func serveChild(text string) error {
 	if err != nil {
 		return err
 	}
+	tell := func() error { return json.NewEncoder(os.Stdout).Encode(addrsOf(system.Addrs(), system.Token())) }
+	ready := system.Ready()
+	if cfg.Roles != 0 { // whoever started it looks for itself when it serves
+		if err := tell(); err != nil {
+			return errors.Join(err, system.Close())
+		}
+		ready = nil
+	}
 	done := make(chan error, 1)
 	go func() { done <- system.Run(ctx) }()
 	select {
-	case <-system.Ready():
-		if err := json.NewEncoder(os.Stdout).Encode(addrsOf(system.Addrs(), system.Token())); err != nil {
+	case <-ready:
+		if err := tell(); err != nil {
 			return err
 		}
 		err = <-done

@@ -238,10 +238,11 @@ func badLines(path string) []string {
 }
 
 func addrsOf(a serve.Addrs, token string) Addrs {
-	return Addrs{
-		Public: a.Public, Admin: a.Admin, Ops: a.Ops, Comets: a.Comets,
-		HTTP: a.Comets[0].HTTP, TCP: a.Comets[0].TCP, Token: token,
+	all := Addrs{Public: a.Public, Admin: a.Admin, Ops: a.Ops, Comets: a.Comets, Token: token}
+	if len(a.Comets) > 0 {
+		all.HTTP, all.TCP = a.Comets[0].HTTP, a.Comets[0].TCP
 	}
+	return all
 }
 
 // childConfig is what a child process is told, as JSON.
@@ -250,6 +251,7 @@ type childConfig struct {
 	More     []config.Comet
 	Skew     time.Duration
 	MemTable uint64
+	Roles    serve.Roles // 0: all; otherwise the addresses are told before it serves
 }
 
 func (c childConfig) text() string {

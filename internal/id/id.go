@@ -16,7 +16,7 @@ import (
 type Source struct {
 	// high is the mark that every later id is above: the last id given, or what
 	// Below promised. It is a multiple of push.Step and never above the ceiling
-	// (except at the start, with a ceiling below the floor).
+	// (except with a ceiling below the floor).
 	high atomic.Int64
 	// ceiling only grows, so a stale reading of it is merely cautious.
 	ceiling atomic.Int64
@@ -82,6 +82,17 @@ func (s *Source) Raise(ceiling push.ID) {
 	for {
 		old := s.ceiling.Load()
 		if int64(ceiling) <= old || s.ceiling.CompareAndSwap(old, int64(ceiling)) {
+			return
+		}
+	}
+}
+
+// Lift has every later id be above floor, as New does; it never lowers it.
+func (s *Source) Lift(floor push.ID) {
+	mark := align(max(floor, 0))
+	for {
+		high := s.high.Load()
+		if high >= mark || s.high.CompareAndSwap(high, mark) {
 			return
 		}
 	}

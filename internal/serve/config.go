@@ -18,6 +18,11 @@ import (
 type Config struct {
 	// Settings are those of the file and the flags; they must be valid.
 	Settings config.Serve
+	// Roles are those that run; 0: All.
+	Roles Roles
+	// ZooKeeperPassword goes with Settings.Coordination.User; empty: the one of
+	// Settings.Coordination.PasswordFile.
+	ZooKeeperPassword string
 	// MoreComets run beside Settings.Comet, each as a group of its own on the
 	// same ring. They join before anything is served.
 	MoreComets []config.Comet
@@ -35,6 +40,9 @@ type Config struct {
 // prepare fills in the defaults and reports what cannot be.
 func (c *Config) prepare(log *slog.Logger) error {
 	if err := c.Settings.Validate(); err != nil {
+		return err
+	}
+	if err := c.checkRoles(); err != nil {
 		return err
 	}
 	groups := map[string]bool{c.Settings.Comet.Group: true}

@@ -9,13 +9,14 @@ import (
 )
 
 // Addrs are the addresses that a System listens on, host:port each, with the
-// real port where the settings have 0.
+// real port where the settings have 0. What belongs to a role that does not run is
+// empty.
 type Addrs struct {
-	Public  string       `json:"public"`
-	Admin   string       `json:"admin"`
+	Public  string       `json:"public,omitempty"`
+	Admin   string       `json:"admin,omitempty"`
 	Ops     string       `json:"ops"`
-	Message string       `json:"message_rpc"`
-	Comets  []CometAddrs `json:"comets"`
+	Message string       `json:"message_rpc,omitempty"`
+	Comets  []CometAddrs `json:"comets,omitempty"`
 }
 
 // CometAddrs are those of one comet.
@@ -52,10 +53,14 @@ func listen(cfg *Config) (*listeners, error) {
 		return l
 	}
 	s := &cfg.Settings
-	ls.public = open("web.public", s.Web.Public)
-	ls.admin = open("web.admin", s.Web.Admin)
+	if cfg.Roles.Has(Web) {
+		ls.public = open("web.public", s.Web.Public)
+		ls.admin = open("web.admin", s.Web.Admin)
+	}
 	ls.ops = open("ops", s.Ops)
-	ls.message = open("message.rpc", s.Message.RPC)
+	if cfg.Roles.Has(Message) {
+		ls.message = open("message.rpc", s.Message.RPC)
+	}
 	for _, c := range cfg.comets() {
 		ls.comets = append(ls.comets, cometListeners{
 			http: open("comet.http", c.HTTP), tcp: open("comet.tcp", c.TCP), rpc: open("comet.rpc", c.RPC),
@@ -83,10 +88,7 @@ func (ls *listeners) close() {
 
 // addrs tells the real addresses, in the order of the comets' settings.
 func (ls *listeners) addrs(cfg *Config) Addrs {
-	a := Addrs{
-		Public: ls.public.Addr().String(), Admin: ls.admin.Addr().String(),
-		Ops: ls.ops.Addr().String(), Message: ls.message.Addr().String(),
-	}
+	a := Addrs{Public: addrOf(ls.public), Admin: addrOf(ls.admin), Ops: addrOf(ls.ops), Message: addrOf(ls.message)}
 	for i, c := range cfg.comets() {
 		l := ls.comets[i]
 		a.Comets = append(a.Comets, CometAddrs{
@@ -94,4 +96,12 @@ func (ls *listeners) addrs(cfg *Config) Addrs {
 		})
 	}
 	return a
+}
+
+// addrOf is empty for what is not listened on.
+func addrOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +36,18 @@ func (s *System) components() ([]daemon.Component, error) {
 	if c, ok := s.storeComponent(); ok {
 		all = append(all, c)
 	}
-	all = append(all, daemon.Component{Name: "message", Run: s.runMessage})
+	if s.cfg.Roles.Has(Message) {
+		all = append(all, daemon.Component{Name: "message", Run: s.runMessage})
+	}
 	for i, c := range s.cfg.comets() {
 		all = append(all, daemon.Component{Name: "comet " + c.Group, Run: func(ctx context.Context, ready func()) error {
 			return s.runComet(ctx, ready, c, s.listeners.comets[i])
 		}})
 	}
-	return append(all, daemon.Component{Name: "web", Run: s.runWeb}), nil
+	if s.cfg.Roles.Has(Web) {
+		all = append(all, daemon.Component{Name: "web", Run: s.runWeb})
+	}
+	return all, nil
 }
 
 // part is the logger of a role.
@@ -50,7 +56,13 @@ func (s *System) part(name string) *slog.Logger { return s.log.With(slog.String(
 // share is the part of the drain that each of the roles may use: they stop one
 // after the other.
 func (s *System) share() time.Duration {
-	return s.cfg.Settings.Drain / time.Duration(3+len(s.cfg.comets()))
+	parts := 1 + len(s.cfg.comets())
+	for _, role := range []Roles{Message, Web} {
+		if s.cfg.Roles.Has(role) {
+			parts++
+		}
+	}
+	return s.cfg.Settings.Drain / time.Duration(parts)
 }
 
 // endpoint is the RPC server of one role.
@@ -104,7 +116,8 @@ func (s *System) runMessage(ctx context.Context, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.start(s.listeners.message, cancel)
-	leave := s.coord.Register(s.addrs.Message)
+	leave := s.coord.Register(cmp.Or(s.cfg.Settings.Message.AdvertiseRPC, s.addrs.Message))
+	s.health.Add("message", s.alone)
 	ready()
 	<-ctx.Done()
 	leave() // first, so that nobody chooses this node any more
@@ -153,13 +166,13 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	e.start(ls.rpc, cancel)
-	s.health.Add("comet "+cfg.Group, node.Serving)
+	member := s.member(cfg, ls)
+	stands := func() error { return s.stands(node, member) }
+	s.health.Add("comet "+cfg.Group, stands)
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
-		select {
-		case <-node.Ready():
+		if s.await(ctx, node.Ready(), stands) {
 			ready()
-		case <-ctx.Done():
 		}
 	})
 	err = node.Run(ctx, comet.Listeners{HTTP: ls.http, TCP: ls.tcp})
@@ -168,17 +181,20 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	return errors.Join(err, e.stop(ctx, s.share(), log))
 }
 
+// member is what a comet tells others of itself.
+func (s *System) member(c config.Comet, ls cometListeners) coord.Member {
+	return coord.Member{
+		Group: c.Group, Weight: c.Weight, RPC: cmp.Or(c.AdvertiseRPC, ls.rpc.Addr().String()),
+		Public: coord.Public{
+			WS: cmp.Or(c.AdvertiseHTTP, ls.http.Addr().String()), TCP: cmp.Or(c.AdvertiseTCP, ls.tcp.Addr().String()),
+		},
+	}
+}
+
 // cometConfig turns settings into those of the node.
 func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
-	public := coord.Public{WS: c.AdvertiseHTTP, TCP: c.AdvertiseTCP}
-	if public.WS == "" {
-		public.WS = ls.http.Addr().String()
-	}
-	if public.TCP == "" {
-		public.TCP = ls.tcp.Addr().String()
-	}
 	return comet.Config{
-		Member:         coord.Member{Group: c.Group, Weight: c.Weight, RPC: ls.rpc.Addr().String(), Public: public},
+		Member:         s.member(c, ls),
 		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Heartbeat: c.Heartbeat, Origins: c.Origins,
 		Newest: s.cfg.Settings.Messages.Newest, Drain: s.share(),
 	}
@@ -196,16 +212,26 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 	server, err := web.New(web.Config{
 		AdminToken: s.token, DevLoopback: settings.Dev,
 		MaxBody: int64(settings.Messages.MaxBytes), DefaultTTL: settings.Messages.DefaultTTL, NewestN: settings.Messages.Newest,
-		CORSOrigins: settings.Web.CORSOrigins, Drain: s.share(),
+		CORSOrigins: settings.Web.CORSOrigins, PushTimeout: settings.PushTimeout(), Drain: s.share(),
 	}, web.Deps{
-		Directory: s.coord, Messages: calls.messages,
+		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:   func(addr string) web.Comet { return calls.comets.At(addr) },
 		Metrics: s.metrics, Log: log, Now: s.cfg.Now,
 	})
 	if err != nil {
 		return err
 	}
-	// The listeners are open already: who connects now is served in a moment.
-	ready()
-	return server.Run(ctx, s.listeners.public, s.listeners.admin)
+	s.health.Add("web", s.viewed)
+	// It serves whether or not there is a view: who comes early is told to try again.
+	watch, cancel := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		if s.await(watch, nil, s.viewed) {
+			ready()
+		}
+	})
+	err = server.Run(ctx, s.listeners.public, s.listeners.admin)
+	cancel()
+	watcher.Wait()
+	return err
 }

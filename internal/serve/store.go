@@ -27,6 +27,9 @@ func (s *System) storeOf() (message.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.clustered() {
+		return store, nil // ids are not made from this folder
+	}
 	// From now on there may be messages, so the files of ids must not be missing
 	// at the next start.
 	if err := os.WriteFile(c.path(hbaseFile), []byte(c.Settings.Store.Table+"\n"), 0o600); err != nil {

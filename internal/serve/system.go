@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -13,12 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gopush/internal/config"
-	"gopush/internal/coord/local"
 	"gopush/internal/daemon"
 	"gopush/message"
 )
 
-// System is all roles in one process. New opens what it needs, Run serves once,
+// System is the roles of one process. New opens what it needs, Run serves once,
 // Close gives everything back.
 type System struct {
 	// immutable
@@ -33,7 +33,7 @@ type System struct {
 	// opened by New, closed by Close
 	lock      *os.File
 	store     message.Store
-	coord     *local.Coordinator
+	coord     coordination
 	listeners *listeners
 
 	ran      atomic.Bool
@@ -44,8 +44,9 @@ type System struct {
 }
 
 // New locks the data folder, opens the store and the coordination in it, makes
-// the admin token if there is none, and binds every address. The error says
-// what to do. On success the caller must Close.
+// the admin token if there is none, and binds every address: of all that, what the
+// roles need. It does not wait for ZooKeeper or HBase. The error says what to do.
+// On success the caller must Close.
 func New(cfg Config, log *slog.Logger) (*System, error) {
 	if err := cfg.prepare(log); err != nil {
 		return nil, err
@@ -66,49 +67,64 @@ func New(cfg Config, log *slog.Logger) (*System, error) {
 // nothing durable is touched before the folder and the addresses are ours.
 func (s *System) open() (err error) {
 	cfg := &s.cfg
-	if s.lock, err = lockFolder(cfg.Settings.Data); err != nil {
-		return err
+	if cfg.needsFolder() {
+		if s.lock, err = lockFolder(cfg.Settings.Data); err != nil {
+			return err
+		}
 	}
 	if s.listeners, err = listen(cfg); err != nil {
 		return err
 	}
 	s.addrs = s.listeners.addrs(cfg)
-	if !cfg.Settings.Dev {
-		if s.token, err = adminToken(cfg.path(tokenFile), s.log); err != nil {
+	if cfg.Roles.Has(Web) && !cfg.Settings.Dev {
+		if s.token, err = s.openToken(); err != nil {
 			return err
 		}
 	}
-	// Without a store there is no message, and only then may coordination begin
-	// from nothing. So it must come first: the store makes its folder.
-	fresh, err := cfg.fresh()
-	if err != nil {
+	if s.coord, err = s.coordinationOf(); err != nil {
 		return err
 	}
-	coordination := local.Config{Dir: cfg.path(coordFolder), Fresh: fresh}
-	if s.coord, err = local.Open(coordination, s.log.With(slog.String("part", "coord")), cfg.Now); err != nil {
-		return err
-	}
-	if s.store, err = s.storeOf(); err != nil {
-		return fmt.Errorf("store: %w", err)
+	if cfg.Roles.Has(Message) {
+		if s.store, err = s.storeOf(); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
 	}
 	return nil
 }
 
 // comets are the settings of all comets.
 func (c *Config) comets() []config.Comet {
+	if !c.Roles.Has(Comet) {
+		return nil
+	}
 	return append([]config.Comet{c.Settings.Comet}, c.MoreComets...)
 }
 
 // Addrs are the real addresses; they are known once New has returned.
 func (s *System) Addrs() Addrs { return s.addrs }
 
-// Token is the admin token; empty in development mode.
+// Token is the admin token; empty in development mode, and without web.
 func (s *System) Token() string { return s.token }
 
 // TokenFile is where the admin token lies.
-func (s *System) TokenFile() string { return s.cfg.path(tokenFile) }
+func (s *System) TokenFile() string {
+	if path := s.cfg.Settings.Web.AdminTokenFile; path != "" {
+		return path
+	}
+	return s.cfg.path(tokenFile)
+}
 
-// Ready is closed when every role serves.
+// openToken reads the admin token. One that several nodes share is not made here, as
+// each would make its own; and its file is somebody else's, perhaps not to be written.
+func (s *System) openToken() (string, error) {
+	path := s.TokenFile()
+	if s.cfg.Settings.Web.AdminTokenFile == "" {
+		return adminToken(path, s.log)
+	}
+	return readToken(path, s.log, func(*os.File, fs.FileMode) error { return nil })
+}
+
+// Ready is closed when every role serves, or stands by for one that does.
 func (s *System) Ready() <-chan struct{} { return s.ready }
 
 // Run serves until ctx ends, then drains: web first, so that no push is lost

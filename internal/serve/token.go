@@ -19,10 +19,16 @@ const (
 
 // adminToken reads the token of the data folder, or makes one: 130 random bits.
 func adminToken(path string, log *slog.Logger) (string, error) {
-	f, err := os.Open(path)
+	token, err := readToken(path, log, (*os.File).Chmod)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newToken(path)
 	}
+	return token, err
+}
+
+// readToken takes the token that is there; protect makes its file private.
+func readToken(path string, log *slog.Logger, protect func(*os.File, fs.FileMode) error) (string, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
@@ -32,9 +38,8 @@ func adminToken(path string, log *slog.Logger) (string, error) {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		log.Warn("others could read the admin token; the file is private now, but replace the token if they may have",
-			slog.String("file", path))
-		if err := f.Chmod(0o600); err != nil {
+		log.Warn("others could read the admin token; replace it if they may have", slog.String("file", path))
+		if err := protect(f, 0o600); err != nil {
 			return "", fmt.Errorf("admin token: %w", err)
 		}
 	}

@@ -228,3 +228,13 @@ func (c *Coordinator) acquire(ctx context.Context) error {
 
 // release gives it back.
 func (c *Coordinator) release() { <-c.disk }
+
+// Health is nil until Close: nothing can be away.
+func (c *Coordinator) Health() error {
+	select {
+	case <-c.end:
+		return ErrClosed
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,101 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"gopush/internal/config"
+	"gopush/internal/daemon"
+	"gopush/internal/serve"
+)
+
+// passwordEnv holds ZooKeeper's password, which is in no file of settings.
+const passwordEnv = "GOPUSH_ZOOKEEPER_PASSWORD"
+
+// Process is one that serves.
+type Process struct {
+	Name  string // what it calls itself
+	Roles serve.Roles
+	// Opened and Ready say, if not nil, that it listens, and that all of it serves.
+	Opened func(sys *serve.System) error
+	Ready  func(sys *serve.System, took time.Duration) error
+	Out    io.Writer
+	Err    io.Writer // logs, and what concerns a person at the terminal
+}
+
+// Run serves until ctx ends, or prints the settings.
+func (p *Process) Run(ctx context.Context, flags *Flags) error {
+	start := time.Now()
+	settings, err := flags.Settings()
+	if err != nil {
+		return err
+	}
+	if flags.PrintConfig {
+		return settings.Print(p.Out)
+	}
+	sys, err := p.open(ctx, settings)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.serve(ctx, sys, start), sys.Close())
+}
+
+func (p *Process) open(ctx context.Context, settings config.Serve) (*serve.System, error) {
+	log, err := daemon.NewLogger(daemon.LogConfig{Format: settings.Log.Format, Level: settings.Log.Level}, p.Err)
+	if err != nil {
+		return nil, Usage("%w", err)
+	}
+	// Each connection takes a descriptor, and the usual soft limit is 1,024.
+	if files, err := daemon.RaiseFileLimit(); err != nil {
+		log.WarnContext(ctx, "few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
+	}
+	sys, err := serve.New(serve.Config{ //nolint:contextcheck // what it opens lasts until Close
+		Settings: settings, Roles: p.Roles, ZooKeeperPassword: os.Getenv(passwordEnv),
+	}, log)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start: %w", err)
+	}
+	return sys, nil
+}
+
+// serve runs sys, and says when it is ready and when it stops.
+func (p *Process) serve(ctx context.Context, sys *serve.System, start time.Time) error {
+	if p.Opened != nil {
+		p.told(p.Opened(sys))
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- sys.Run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-sys.Ready():
+	}
+	if p.Ready != nil {
+		p.told(p.Ready(sys, time.Since(start)))
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Fprintf(p.Err, "%s: stopping; what is under way is finished first. Once more to end at once.\n", p.Name)
+	stopping := time.Now()
+	if err := <-ended; err != nil {
+		return fmt.Errorf("stopped, but not in order: %w", err)
+	}
+	fmt.Fprintf(p.Err, "%s: stopped in order after %s\n", p.Name, time.Since(stopping).Round(time.Millisecond))
+	return nil
+}
+
+// told notes what could not be printed: a closed standard output is no reason to stop
+// serving.
+func (p *Process) told(err error) {
+	if err != nil {
+		fmt.Fprintf(p.Err, "%s: the addresses could not be printed: %v\n", p.Name, err)
+	}
+}

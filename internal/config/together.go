@@ -1,0 +1,97 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// together checks what settings mean together.
+//
+// The order of the checks does not show: problems are sorted.
+func (s *Serve) together() (found Problems) {
+	complain := func(path, format string, args ...any) {
+		found = append(found, Problem{Path: path, What: fmt.Sprintf(format, args...)})
+	}
+	s.rpcTogether(complain)
+	s.coordinationTogether(complain)
+	if s.Dev && !loopback(s.Web.Admin) {
+		complain("dev", "it opens the admin API without a token, so web.admin must be a loopback address, and %q is none; turn dev off or use 127.0.0.1", s.Web.Admin)
+	}
+	if s.Comet.AdvertiseHTTP == "" && !tellable(s.Comet.HTTP) {
+		complain("comet.http", "clients cannot be told to connect to %q; set comet.advertise_http to the host:port under which they reach this machine", s.Comet.HTTP)
+	}
+	if s.Comet.AdvertiseTCP == "" && !tellable(s.Comet.TCP) {
+		complain("comet.tcp", "clients cannot be told to connect to %q; set comet.advertise_tcp to the host:port under which they reach this machine", s.Comet.TCP)
+	}
+	if s.Store.Kind == "hbase" && len(s.Store.ZooKeeper) == 0 {
+		complain("store.zookeeper", "it is empty, but the store is hbase; give the addresses of HBase's ZooKeeper, host:port")
+	}
+	found.sort()
+	return found
+}
+
+// rpcTogether checks where the roles talk to each other.
+func (s *Serve) rpcTogether(complain func(path, format string, args ...any)) {
+	for path, is := range map[string][2]string{
+		"comet.rpc": {s.Comet.RPC, s.Comet.AdvertiseRPC}, "message.rpc": {s.Message.RPC, s.Message.AdvertiseRPC},
+	} {
+		switch {
+		case !s.InsecureRPC && !loopback(is[0]):
+			complain(path, "%q is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, or set insecure_rpc: true in a network of their own", is[0])
+		case is[1] == "" && !dialableFrom(is[0]):
+			section, _, _ := strings.Cut(path, ".")
+			complain(path, "other roles cannot be told to connect to %q; set %s.advertise_rpc to the host:port under which they reach this machine", is[0], section)
+		}
+	}
+}
+
+// coordinationTogether checks what ZooKeeper needs.
+func (s *Serve) coordinationTogether(complain func(path, format string, args ...any)) {
+	c := &s.Coordination
+	if c.Kind == "zookeeper" && len(s.CoordinationServers()) == 0 {
+		complain("coordination.servers", "it is empty, but coordination is zookeeper; give ZooKeeper's addresses, host:port")
+	}
+	if c.User == "" && c.PasswordFile != "" {
+		complain("coordination.password_file", "it is of no use without coordination.user; give both or none")
+	}
+}
+
+// CoordinationServers are the ZooKeeper servers of coordination: HBase's own, if
+// no others are named.
+func (s *Serve) CoordinationServers() []string {
+	if len(s.Coordination.Servers) == 0 && s.Store.Kind == "hbase" {
+		return s.Store.ZooKeeper
+	}
+	return s.Coordination.Servers
+}
+
+// dialableFrom reports whether others can be told to connect to what is bound: every
+// interface is no address.
+func dialableFrom(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && host != "" && !net.ParseIP(host).IsUnspecified()
+}
+
+// loopback reports whether only this machine can reach addr.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+}
+
+// tellable reports whether clients can be told to connect to what is bound:
+// neither every interface nor, as they split at the colon, IPv6.
+func tellable(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && host != "" && !strings.Contains(host, ":") && !net.ParseIP(host).IsUnspecified()
+}
+
+// PushTimeout is how long a push may take. In a cluster it may have to wait for a
+// successor of the node that its key belongs to.
+func (s *Serve) PushTimeout() time.Duration {
+	if s.Coordination.Kind != "zookeeper" {
+		return s.Web.PushTimeout
+	}
+	return max(s.Web.PushTimeout, s.Coordination.Session+3*time.Second)
+}

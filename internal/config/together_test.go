@@ -1,0 +1,66 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTogether: what settings mean together, as files say it. The old ones mean what
+// they did.
+func TestTogether(t *testing.T) {
+	for _, tt := range []struct{ yaml, complaint string }{
+		{"comet: {rpc: \"10.0.0.1:6970\"}", "comet.rpc: \"10.0.0.1:6970\" is not a loopback address"},
+		{"message: {rpc: \"0.0.0.0:8070\"}", "message.rpc: \"0.0.0.0:8070\" is not a loopback address"},
+		{"insecure_rpc: true\ncomet: {rpc: \"10.0.0.1:6970\"}", ""},
+		{"insecure_rpc: true\ncomet: {rpc: \"0.0.0.0:6970\"}", "set comet.advertise_rpc"},
+		{"insecure_rpc: true\ncomet: {rpc: \":6970\", advertise_rpc: \"c1:6970\"}", ""},
+		{"insecure_rpc: true\nmessage: {rpc: \"[::]:8070\"}", "set message.advertise_rpc"},
+		{"message: {advertise_rpc: \"m1\"}", "is not an address to connect to"},
+		{"coordination: {kind: zookeeper}", "coordination.servers: it is empty"},
+		{"coordination: {kind: zookeeper, servers: [\"zk1:2181\"]}", ""},
+		{"coordination: {kind: zookeeper}\nstore: {kind: hbase, zookeeper: [\"zk1:2181\"]}", ""},
+		{"coordination: {kind: etcd}", "write one of local, zookeeper"},
+		{"coordination: {root: gopush}", "is not the path of a znode"},
+		{"coordination: {session: 100ms}", "out of range"},
+		{"coordination: {user: \"a:b\"}", "holds a colon"},
+		{"coordination: {password_file: secret}", "of no use without coordination.user"},
+	} {
+		_, err := Parse("x.yaml", []byte(tt.yaml))
+		switch {
+		case tt.complaint == "" && err != nil:
+			t.Errorf("%s: %v", tt.yaml, err)
+		case tt.complaint != "" && (err == nil || !strings.Contains(err.Error(), tt.complaint)):
+			t.Errorf("%s: %v; want %s", tt.yaml, err, tt.complaint)
+		}
+	}
+}
+
+// TestCoordinationServers: ZooKeeper is HBase's own unless another is named.
+func TestCoordinationServers(t *testing.T) {
+	s := Default()
+	s.Store.Kind, s.Store.ZooKeeper = "hbase", []string{"hbase:2181"}
+	if got := s.CoordinationServers(); len(got) != 1 || got[0] != "hbase:2181" {
+		t.Errorf("HBase's: %v", got)
+	}
+	s.Coordination.Servers = []string{"other:2181"}
+	if got := s.CoordinationServers(); len(got) != 1 || got[0] != "other:2181" {
+		t.Errorf("another: %v", got)
+	}
+}
+
+// TestPushTimeout: with ZooKeeper a push outlasts a failover.
+func TestPushTimeout(t *testing.T) {
+	s := Default()
+	if got := s.PushTimeout(); got != 5*time.Second {
+		t.Errorf("alone: %s", got)
+	}
+	s.Coordination.Kind = "zookeeper"
+	if got := s.PushTimeout(); got != 7*time.Second {
+		t.Errorf("with sessions of 4s: %s", got)
+	}
+	s.Web.PushTimeout = time.Minute
+	if got := s.PushTimeout(); got != time.Minute {
+		t.Errorf("as set: %s", got)
+	}
+}

@@ -1,0 +1,134 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+
+	"gopush/internal/coord"
+	"gopush/internal/push"
+)
+
+// nodeState is one node of the cluster, as the directory shows it.
+type nodeState struct {
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Group   string `json:"group"`
+	Address string `json:"address"`
+	Epoch   int64  `json:"epoch"` // of the group's term, if the node serves it
+	State   string `json:"state"`
+}
+
+// The states of nodes.
+const (
+	stateServing  = "serving"  // the primary of its group, or a message node
+	stateStandby  = "standby"  // an alternate
+	stateDraining = "draining" // it has been asked to hand over
+	stateWaiting  = "waiting"  // a group that nobody serves
+)
+
+// getNodes answers GET /v2/nodes: the comet nodes of each group in the order in which
+// they would serve, groups that nobody serves, and the message nodes.
+func (s *Server) getNodes(w http.ResponseWriter, _ *http.Request) error {
+	view := s.deps.Directory.View()
+	nodes := append(cometNodes(view), idleGroups(view)...)
+	for _, addr := range view.Messages {
+		nodes = append(nodes, nodeState{Name: addr, Role: "message", Address: addr, State: stateServing})
+	}
+	// Stable: the order of succession stays.
+	slices.SortStableFunc(nodes, func(a, b nodeState) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Group, b.Group))
+	})
+	return replyJSON(w, struct {
+		Nodes []nodeState `json:"nodes"`
+	}{nodes})
+}
+
+func cometNodes(view *coord.View) []nodeState {
+	nodes := make([]nodeState, 0, len(view.Nodes)+len(view.Messages))
+	for _, n := range view.Nodes {
+		state := nodeState{Name: n.ID, Role: "comet", Group: n.Group, Address: n.RPC, State: stateStandby}
+		if n.Role == coord.Primary {
+			state.State, state.Epoch = stateServing, view.Groups[n.Group].Epoch
+		}
+		if n.Asked {
+			state.State = stateDraining
+		}
+		nodes = append(nodes, state)
+	}
+	return nodes
+}
+
+// idleGroups are those without a primary: their keys wait.
+func idleGroups(view *coord.View) []nodeState {
+	var idle []nodeState
+	for name, g := range view.Groups {
+		if !g.Serving {
+			idle = append(idle, nodeState{Name: name, Role: "comet", Group: name, Epoch: g.Epoch, State: stateWaiting})
+		}
+	}
+	return idle
+}
+
+// postDrain answers POST /v2/nodes/GROUP/drain: the primary of the group is asked to
+// hand over. Without an alternate its keys would wait until it comes back, so that
+// takes force=1.
+func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	group := r.PathValue("group")
+	primary, err := s.drainable(group, q.Get("force") == "1")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
+	defer cancel()
+	if err := s.deps.Admin.Drain(ctx, primary.ID); err != nil {
+		return err
+	}
+	return replyJSON(w, nodeState{
+		Name: primary.ID, Role: "comet", Group: group, Address: primary.RPC,
+		Epoch: s.deps.Directory.View().Groups[group].Epoch, State: stateDraining,
+	})
+}
+
+// drainable finds the primary of a group, and what speaks against a hand-over.
+func (s *Server) drainable(group string, force bool) (coord.Node, error) {
+	view := s.deps.Directory.View()
+	var primary coord.Node
+	alternates := 0
+	for _, n := range view.Nodes {
+		switch {
+		case n.Group != group:
+		case n.Role == coord.Primary:
+			primary = n
+		default:
+			alternates++
+		}
+	}
+	_, known := view.Groups[group]
+	switch {
+	case primary.ID == "" && !known && alternates == 0:
+		return primary, push.E(push.KindNotFound, "there is no group %q; GET /v2/nodes lists them", group)
+	case primary.ID == "":
+		return primary, push.E(push.KindNoNode, "no node serves the group %s right now, so there is none to hand over; try again", group)
+	case alternates == 0 && !force:
+		return primary, push.E(push.KindConflict, "the group %s has no other node to hand over to; start one first, or add force=1 to interrupt it", group)
+	}
+	return primary, nil
+}
+
+// deleteGroup answers DELETE /v2/nodes/GROUP: a group without nodes leaves the ring, and
+// its keys go to the others.
+func (s *Server) deleteGroup(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
+	defer cancel()
+	if err := s.deps.Admin.RemoveGroup(ctx, r.PathValue("group")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
