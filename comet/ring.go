@@ -20,7 +20,8 @@ func everyKey(push.Key) bool { return true }
 
 // followRing acts on changes of the ring until ctx ends.
 func (n *Node) followRing(ctx context.Context) {
-	var ringVersion, confirmed int64
+	var ringVersion int64
+	var confirmed confirmation
 	for ctx.Err() == nil {
 		changed := n.deps.Directory.Changed()
 		v := n.deps.Directory.View()
@@ -30,9 +31,10 @@ func (n *Node) followRing(ctx context.Context) {
 			ringVersion = v.RingVersion
 		}
 		var again <-chan time.Time
-		if v.PendingVersion != confirmed {
-			if n.confirm(ctx, v, changed) {
-				confirmed = v.PendingVersion
+		// A term that begins while a change is pending has to confirm it, too.
+		if now := (confirmation{n.service(), v.PendingVersion}); now != confirmed {
+			if n.confirm(ctx, now.srv, v, changed) {
+				confirmed = now
 			} else {
 				again = time.After(firstRetry)
 			}
@@ -43,6 +45,12 @@ func (n *Node) followRing(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// confirmation is which term has confirmed which pending version of the ring.
+type confirmation struct {
+	srv     *service
+	version int64
 }
 
 // adopt makes sure that what the table remembers is of the present ring: under
@@ -73,8 +81,7 @@ func (n *Node) moveStrays(v *coord.View, next bool) {
 // confirm finishes what is in flight for keys that move under the pending version,
 // and says so. False: it has to be tried again. A node that does not serve has nothing
 // in flight, and a term that begins later knows of the pending version.
-func (n *Node) confirm(ctx context.Context, v *coord.View, changed <-chan struct{}) bool {
-	srv := n.service()
+func (n *Node) confirm(ctx context.Context, srv *service, v *coord.View, changed <-chan struct{}) bool {
 	if v.PendingVersion == 0 || srv == nil || !n.enter() {
 		return true
 	}

@@ -270,3 +270,22 @@ func TestFollowersAreTold(t *testing.T) {
 		})
 	}
 }
+
+// A term that begins while a change is pending confirms it, even if the node had seen
+// the change before, without a term.
+//
+// Broken once by remembering the version alone: it was never confirmed.
+func TestNewTermConfirms(t *testing.T) {
+	n, _, cl := testNode(t, nil)
+	srv := n.serving.Swap(nil)
+	followed(t, n)
+	cl.show(pending(t))
+	for n.adopted.Load() == 0 {
+		runtime.Gosched() // the change is taken in by another goroutine
+	}
+	n.serving.Store(srv)
+	cl.show(func(*coord.View) {})
+	if version := <-cl.confirmed; version != 2 {
+		t.Errorf("version %d was confirmed, want 2", version)
+	}
+}
