@@ -34,22 +34,12 @@ func (s *Stack) coreSettings() settings {
 	}
 }
 
-// smallBlock is the size of HDFS's blocks on a small disk.
-const smallBlock = 8 << 20
-
 // hdfsSettings make an HDFS of one data node.
 func (s *Stack) hdfsSettings() settings {
 	const free = host + ":0" // nobody has to know this port
-	block := 128 << 20
-	if s.opts.DataNodeBytes > 0 {
-		block = smallBlock // HDFS begins a block only where there is room for all of it
-	}
 	return settings{
-		"dfs.blocksize": strconv.Itoa(block),
-		// All of a disk may be used; by default a gigabyte has to stay free.
-		"dfs.datanode.round-robin-volume-choosing-policy.additional-available-space": "0",
 		"dfs.namenode.name.dir":                                filepath.Join(s.dir, "name"),
-		"dfs.datanode.data.dir":                                s.blocksDir(),
+		"dfs.datanode.data.dir":                                filepath.Join(s.dir, "blocks"),
 		"dfs.namenode.rpc-address":                             s.ports[portNameNode].addr(),
 		"dfs.namenode.http-address":                            free,
 		"dfs.datanode.address":                                 free,
@@ -110,8 +100,6 @@ func (s *Stack) hbaseSettings(p *Process) settings {
 		// There is one data node to read from; to sort them, HBase would reach
 		// into the JDK, which complains.
 		"hbase.filesystem.reorder.blocks": "false",
-		// As HDFS would have it, not twice that.
-		"hbase.regionserver.hlog.blocksize": s.hdfsSettings()["dfs.blocksize"],
 		// How long the log of a dead server waits after the first order to close it;
 		// the data node does it in much less than the default of 4 s.
 		"hbase.lease.recovery.first.pause": "1000",

@@ -23,9 +23,6 @@ type Options struct {
 	Port int
 	// Throughput has the JVMs compile for speed, which makes the start slower.
 	Throughput bool
-	// DataNodeBytes is the size of the data node's disk, which then is in memory and
-	// gone when the stack ends; see FillDisk. 0: a folder on the disk of this machine.
-	DataNodeBytes int64
 	// Settings are for the master and the region servers, such as
 	// "hbase.balancer.period"; they go before those of this package.
 	Settings map[string]string
@@ -38,7 +35,6 @@ const (
 	maxRegionServers  = 16
 	minSessionTimeout = time.Second
 	maxSessionTimeout = 2 * time.Minute
-	minDataNodeBytes  = 128 << 20
 )
 
 // Validate fills in the defaults.
@@ -57,8 +53,6 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("%d region servers; 1 to %d are possible", o.RegionServers, maxRegionServers)
 	case o.SessionTimeout < minSessionTimeout || o.SessionTimeout > maxSessionTimeout:
 		return fmt.Errorf("a session timeout of %s; %s to %s are possible", o.SessionTimeout, minSessionTimeout, maxSessionTimeout)
-	case o.DataNodeBytes < 0 || o.DataNodeBytes > 0 && o.DataNodeBytes < minDataNodeBytes:
-		return fmt.Errorf("a disk of %d bytes for the data node; at least %d are needed", o.DataNodeBytes, minDataNodeBytes)
 	case o.Port < 0 || last > 65535:
 		return errors.New("the ports have to lie between 1 and 65535")
 	}

@@ -95,9 +95,6 @@ func (p *Process) Start() error {
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd := p.stack.java.command(context.Background(), p.stack.dir, p.stack.confDir(p.name), p.heap, p.class, p.args...)
-	if p.class == dataNodeClass && p.stack.disk != nil {
-		p.stack.disk.see(cmd)
-	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = p.stack.keeper.attr()
 	r := &run{cmd: cmd, since: time.Now(), ended: make(chan struct{})}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -60,15 +59,6 @@ func TestStoreFaults(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) { underFault(t, stack, fault, restarts) })
 	}
 	t.Run("HBase away", func(t *testing.T) { hbaseAway(t, stack) })
-	t.Run("disk full", func(t *testing.T) {
-		// The first try to close the logs fails, as the disk is full; by default HBase
-		// waits for more than a minute before the next.
-		small := hbasetest.New(t, hbasetest.Options{
-			SessionTimeout: 10 * time.Second, DataNodeBytes: 512 << 20,
-			Settings: map[string]string{"hbase.lease.recovery.dfs.timeout": "8000"},
-		})
-		underFault(t, small, storeFault{"disk full", fillDisk, ""}, restarts)
-	})
 }
 
 type storeFault struct {
@@ -229,31 +219,6 @@ func disableTable(ctx context.Context, w *world) error {
 	}
 	Pause(ctx, 3*time.Second)
 	return w.admin.EnableTable(ctx, table, nil)
-}
-
-// fillDisk takes the data node's whole disk. HBase ends when it cannot write its log;
-// whoever runs it makes room, and starts the data node and HBase again.
-func fillDisk(ctx context.Context, w *world) error {
-	free, err := w.FillDisk()
-	if err != nil {
-		return err
-	}
-	Pause(ctx, forAsLongAs(8*time.Second, time.Minute))
-	// A data node that ran out of space in the middle of a block has to be started again,
-	// or nobody gets at that block any more.
-	if err := errors.Join(free(), w.DataNode().Restart()); err != nil {
-		return err
-	}
-	Until(w.steady.tb, 3*time.Minute, "HBase to serve, or to have ended and be started again", func() (bool, string) {
-		if err := w.StartAll(); err != nil {
-			return false, err.Error()
-		}
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		err := w.Wait(ctx)
-		return err == nil, fmt.Sprint(err)
-	})
-	return nil
 }
 
 // With HBase away, pushes are refused in time with an error that says to try again,
