@@ -12,7 +12,8 @@ import (
 
 // nodeState is one node of the cluster, as the directory shows it.
 type nodeState struct {
-	Name    string `json:"name"`
+	ID      string `json:"id,omitempty"` // of a comet node; no other ever has it
+	Name    string `json:"name"`         // the group of a comet node, else the address
 	Role    string `json:"role"`
 	Group   string `json:"group"`
 	Address string `json:"address"`
@@ -48,7 +49,7 @@ func (s *Server) getNodes(w http.ResponseWriter, _ *http.Request) error {
 func cometNodes(view *coord.View) []nodeState {
 	nodes := make([]nodeState, 0, len(view.Nodes)+len(view.Messages))
 	for _, n := range view.Nodes {
-		state := nodeState{Name: n.ID, Role: "comet", Group: n.Group, Address: n.RPC, State: stateStandby}
+		state := nodeState{ID: n.ID, Name: n.Group, Role: "comet", Group: n.Group, Address: n.RPC, State: stateStandby}
 		if n.Role == coord.Primary {
 			state.State, state.Epoch = stateServing, view.Groups[n.Group].Epoch
 		}
@@ -90,7 +91,7 @@ func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return replyJSON(w, nodeState{
-		Name: primary.ID, Role: "comet", Group: group, Address: primary.RPC,
+		ID: primary.ID, Name: group, Role: "comet", Group: group, Address: primary.RPC,
 		Epoch: s.deps.Directory.View().Groups[group].Epoch, State: stateDraining,
 	})
 }

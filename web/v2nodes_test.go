@@ -23,8 +23,8 @@ func TestDrain(t *testing.T) {
 	drain("node1/drain?force=1", http.StatusOK, "")
 	c.standby("node2")
 	drain("node2/drain", http.StatusOK, "")
-	want := `{"name":"node2.1","role":"comet","group":"node2","address":"node2:6970","epoch":3,"state":"draining"},` +
-		`{"name":"node2.2","role":"comet","group":"node2","address":"node2b:6970","epoch":0,"state":"standby"}`
+	want := `{"id":"node2.1","name":"node2","role":"comet","group":"node2","address":"node2:6970","epoch":3,"state":"draining"},` +
+		`{"id":"node2.2","name":"node2","role":"comet","group":"node2","address":"node2b:6970","epoch":0,"state":"standby"}`
 	if a := h.call(t, "GET", "/v2/nodes", ""); !strings.Contains(a.body, want) {
 		t.Errorf("afterwards: %s", a.body)
 	}

@@ -247,7 +247,7 @@ func TestV2KeysAndNodes(t *testing.T) {
 	c.put("a/b ü", "1")
 	c.edit("node2", func(g *coord.Group) { g.Serving = false })
 	h := newHarness(t, c, func(cfg *Config) { cfg.QueryTimeout = 50 * time.Millisecond })
-	nodes := `{"nodes":[{"name":"node1.1","role":"comet","group":"node1","address":"node1:6970","epoch":3,"state":"serving"},` +
+	nodes := `{"nodes":[{"id":"node1.1","name":"node1","role":"comet","group":"node1","address":"node1:6970","epoch":3,"state":"serving"},` +
 		`{"name":"node2","role":"comet","group":"node2","address":"","epoch":3,"state":"waiting"},` +
 		`{"name":"127.0.0.1:8070","role":"message","group":"","address":"127.0.0.1:8070","epoch":0,"state":"serving"}]}` + "\n"
 	if a := h.call(t, "GET", "/v2/nodes", ""); a.status != 200 || a.body != nodes {

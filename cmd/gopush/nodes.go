@@ -22,6 +22,7 @@ type drainCmd struct {
 
 // node is one line of the list.
 type node struct {
+	ID      string `json:"id,omitempty"`
 	Name    string `json:"name"`
 	Role    string `json:"role"`
 	Group   string `json:"group"`
@@ -57,13 +58,13 @@ func (c *nodesCmd) Run(ctx context.Context, cli *commands, s streams) error {
 		return writeJSON(s.out, list)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ROLE\tGROUP\tSTATE\tEPOCH\tADDRESS\tNAME")
+	fmt.Fprintln(w, "ROLE\tGROUP\tSTATE\tEPOCH\tADDRESS\tID")
 	for _, n := range list.Nodes {
 		epoch := "-"
 		if n.Epoch != 0 {
 			epoch = strconv.FormatInt(n.Epoch, 10)
 		}
-		fmt.Fprintln(w, strings.Join([]string{n.Role, orDash(n.Group), n.State, epoch, orDash(n.Address), n.Name}, "\t"))
+		fmt.Fprintln(w, strings.Join([]string{n.Role, orDash(n.Group), n.State, epoch, orDash(n.Address), orDash(n.ID)}, "\t"))
 	}
 	return w.Flush()
 }
@@ -88,6 +89,6 @@ func (c *drainCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	if cli.JSON {
 		return writeJSON(s.out, n)
 	}
-	_, err := fmt.Fprintf(s.out, "%s at %s hands %s over; gopush nodes shows who serves\n", n.Name, n.Address, n.Group)
+	_, err := fmt.Fprintf(s.out, "%s at %s hands %s over; gopush nodes shows who serves\n", n.ID, n.Address, n.Group)
 	return err
 }

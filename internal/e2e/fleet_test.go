@@ -36,7 +36,7 @@ func TestFleet(t *testing.T) {
 		{"drain", handedOver},
 		{"a group joins and leaves", groupJoins},
 		{"web nodes killed", websKilled},
-		{"message nodes killed and stopped", messagesGone},
+		{"message nodes killed, stopped, frozen", messagesGone},
 		{"ZooKeeper restarted", zooKeeperRestarted},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
@@ -285,9 +285,16 @@ func websKilled(t *testing.T, f *Fleet) {
 // A message node that shares its store is not missed, however it goes. The only one of an
 // embedded store is, until it is back, but no push with time to wait fails.
 func messagesGone(t *testing.T, f *Fleet) {
-	load := f.Load(t, false, f.Keys("message")...)
-	load.Acked(3)
 	nodes := f.Parts(serve.Message, "")
+	load := f.Load(t, true, f.Keys("message")...)
+	load.Acked(3)
+	if len(nodes) > 1 {
+		began := time.Now()
+		nodes[0].Freeze()
+		load.Acked(3)
+		nodes[0].Thaw()
+		load.Log(nodes[0].Name+" frozen", began)
+	}
 	for _, gone := range []func(*Part){(*Part).Kill, (*Part).Stop} {
 		for _, p := range nodes {
 			began := time.Now()
