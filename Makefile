@@ -58,18 +58,21 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 	$(STAGE) 'all tests $(if $(RACE),with,WITHOUT) the race detector$(if $(RACE),, (no C compiler found))'
 	@$(WITH_HBASE) $(MAKE) all-tests
 
-# The scenarios run twice: on the embedded store among all tests, and on HBase. What
-# kills and stops ZooKeeper and HBase runs last and one after the other: a process
-# that is starved for seconds counts as dead.
+# The scenarios run twice: on the embedded store among all tests, and on HBase, where
+# the roles are processes of their own as well. What starves a process for seconds makes
+# it look dead, so whatever kills and stops ZooKeeper and HBase runs last, and alone.
+ALONE := ^(TestFleet|TestStoreFaults|TestStack)$$
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
-	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '^(TestStoreFaults|TestStack)$$' ./...
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(ALONE)' $$($(GO) list ./... | grep -v '/coord/zk$$')
 	$(STAGE) 'the scenarios on HBase'
 	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^TestStoreFaults$$' ./internal/e2e
+	$(STAGE) 'faults of ZooKeeper'
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./internal/coord/zk
 	$(STAGE) 'faults of HBase'
 	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' ./hbase/hbasetest ./internal/e2e
 
-faults: ## stop, kill and slow down a real HBase under load, for long, and prove that nothing is lost
-	@GOPUSH_E2E_LONG=1 $(GO) test -count=1 -timeout 60m -v -run '^TestStoreFaults$$' ./internal/e2e
+faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role under load, for long, and prove that nothing is lost
+	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet)$$' ./internal/e2e
 
 quick: ## the unit tests alone, without HBase and the race detector; under 20 s
 	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|hbase/hbasetest)')
