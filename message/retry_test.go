@@ -234,6 +234,31 @@ func TestFencing(t *testing.T) {
 	n.want("0<16", "16<32")
 }
 
+// P6: a node that was told of a new term refuses the old one, though the new one has
+// never written through it.
+//
+// Broken once by going by writes alone: it was stored.
+func TestFencingByWhatIsTold(t *testing.T) {
+	n := newNode(t, nil)
+	told := func(group string) int64 { return map[string]int64{"g": 3}[group] }
+	svc, err := message.NewService(message.Config{Epoch: told}, n.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(group string, epoch int64, id push.ID) (err error) {
+		w := push.Write{Key: "k", Prev: push.PrevUnknown, Group: group, Epoch: epoch, Messages: []push.Message{msg(id, `1`)}}
+		svc.Save(t.Context(), []push.Write{w}, func(_ int, _ push.Written, e error) { err = e })
+		return err
+	}
+	if err := save("g", 2, 16); !push.Is(err, push.KindFenced) {
+		t.Errorf("a write of a term that is over: %v", err)
+	}
+	if err := errors.Join(save("g", 3, 32), save("another", 1, 48), save("g", 4, 64)); err != nil {
+		t.Error(err)
+	}
+	n.want("0<32", "32<48", "48<64")
+}
+
 // broken fails while writing, or before.
 type broken struct {
 	message.Store

@@ -21,6 +21,9 @@ type Config struct {
 	Waiting int
 	// Timeout bounds a call that came without a deadline; default 5 s.
 	Timeout time.Duration
+	// Epoch is the epoch of a group as far as this node was told; 0: not at all. It
+	// is asked for each write and must be quick. nil: only writes tell.
+	Epoch func(group string) int64
 }
 
 // Validate fills in the defaults and reports fields out of range.
@@ -89,10 +92,14 @@ func (s *Service) enter(ctx context.Context) (leave func(), err error) {
 
 // admit refuses writers of an epoch that is over.
 func (s *Service) admit(f rpc.Fence) error {
+	var told int64
+	if s.cfg.Epoch != nil && f.Group != "" {
+		told = s.cfg.Epoch(f.Group)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.Epoch < s.epochs[f.Group] {
-		return push.E(push.KindFenced, "epoch %d of group %s is over; epoch %d writes now", f.Epoch, f.Group, s.epochs[f.Group])
+	if known := max(told, s.epochs[f.Group]); f.Epoch < known {
+		return push.E(push.KindFenced, "epoch %d of group %s is over; epoch %d writes now", f.Epoch, f.Group, known)
 	}
 	if f.Group != "" {
 		s.epochs[f.Group] = f.Epoch

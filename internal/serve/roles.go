@@ -108,7 +108,10 @@ func (e *endpoint) stop(ctx context.Context, grace time.Duration, log *slog.Logg
 // runMessage is the message role: the RPC service over the store.
 func (s *System) runMessage(ctx context.Context, ready func()) error {
 	log := s.part("message")
-	svc, err := message.NewService(message.Config{}, s.store)
+	// A successor's first write may well go to another message node, so this one does
+	// not wait for it to learn that an epoch is over.
+	epoch := func(group string) int64 { return s.coord.View().Groups[group].Epoch }
+	svc, err := message.NewService(message.Config{Epoch: epoch}, s.store)
 	if err != nil {
 		return err
 	}
