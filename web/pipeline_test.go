@@ -285,3 +285,28 @@ func TestPipelineLeavesASilentNode(t *testing.T) {
 		}
 	})
 }
+
+// TestPipelineDoesNotOvertake: while lines of a key are out at one term of its owner, none
+// goes to the next.
+func TestPipelineDoesNotOvertake(t *testing.T) {
+	c := newCluster(t, "node1")
+	c.hold = true
+	p := pipelineOf(t, c)
+	defer p.close()
+	p.add(numbered("K", 0))
+	c.edit("node1", func(g *coord.Group) { g.Epoch++ })
+	p.add(numbered("K", 1))
+	if got := c.bodies("K"); len(got) != 1 {
+		t.Errorf("stored before the first was answered: %v", got)
+	}
+	c.hold = false
+	c.release()
+	for i, it := range drainAll(p) {
+		if it.err != nil {
+			t.Errorf("line %d: %v", i, it.err)
+		}
+	}
+	if got := c.bodies("K"); len(got) != 2 {
+		t.Errorf("stored: %v", got)
+	}
+}
