@@ -34,8 +34,9 @@ func (s *Stack) coreSettings() settings {
 	}
 }
 
-// smallBlock is the size of HDFS's blocks on a small disk.
-const smallBlock = 8 << 20
+// smallBlock is the size of HDFS's blocks on a small disk: the smallest that it allows.
+// Each try to write one that failed counts as used for ten minutes.
+const smallBlock = 1 << 20
 
 // hdfsSettings make an HDFS of one data node.
 func (s *Stack) hdfsSettings() settings {
