@@ -8,13 +8,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
-// blocksDir is where the data node keeps what HDFS holds.
-func (s *Stack) blocksDir() string { return filepath.Join(s.dir, "blocks") }
+// blocksDir is where a data node keeps what HDFS holds.
+func (s *Stack) blocksDir(p *Process) string {
+	return filepath.Join(s.dir, strings.Replace(p.name, "datanode", "blocks", 1))
+}
 
-// disk is a file system of its own for the data node, of a chosen size and in memory. It
+// disk is a file system of its own for a data node, of a chosen size and in memory. It
 // is in a mount namespace that a shell holds, so that it outlives the data node, and
 // nothing of it is left when the stack ends. Whoever is not root gets a user namespace
 // for it.
@@ -63,8 +66,10 @@ func (d *disk) close() {
 	_ = d.holder.Wait()
 }
 
-// FillDisk takes all that is left of the data node's disk, until the function that comes
-// back is called. It needs Options.DataNodeBytes.
+// FillDisk takes all that is left of the first data node's disk, until the function that
+// comes back is called. It needs Options.DataNodeBytes. A data node that ran out of space in
+// the middle of a block cannot go on with that block until it is started again; if it is the
+// only one, what was synced of the block is lost then.
 func (s *Stack) FillDisk() (free func() error, err error) {
 	if s.disk == nil {
 		return nil, errors.New("the data node has no disk of its own that could be filled")

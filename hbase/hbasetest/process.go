@@ -95,7 +95,7 @@ func (p *Process) Start() error {
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd := p.stack.java.command(context.Background(), p.stack.dir, p.stack.confDir(p.name), p.heap, p.class, p.args...)
-	if p.class == dataNodeClass && p.stack.disk != nil {
+	if p.stack.disk != nil && p == p.stack.DataNode() {
 		p.stack.disk.see(cmd)
 	}
 	cmd.Stdout, cmd.Stderr = log, log

@@ -25,7 +25,7 @@ type Stack struct {
 	unlock    func() // the folder; nil: it is not locked
 	java      *java
 	keeper    *keeper
-	disk      *disk // of the data node; nil: it uses that of this machine
+	disk      *disk // of the first data node; nil: it uses that of this machine
 	ports     []*port
 	processes []*Process // each needs some of those before it
 	began     time.Time
@@ -96,7 +96,7 @@ func (s *Stack) begin(ctx context.Context) error {
 		return err
 	}
 	if s.opts.DataNodeBytes > 0 {
-		if s.disk, err = makeDisk(s.blocksDir(), s.opts.DataNodeBytes, s.keeper); err != nil {
+		if s.disk, err = makeDisk(s.blocksDir(s.DataNode()), s.opts.DataNodeBytes, s.keeper); err != nil {
 			return err
 		}
 	}

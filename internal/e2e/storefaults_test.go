@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -60,12 +62,7 @@ func TestStoreFaults(t *testing.T) {
 	}
 	t.Run("HBase away", func(t *testing.T) { hbaseAway(t, stack) })
 	t.Run("disk full", func(t *testing.T) {
-		// The first try to close the logs fails, as the disk is full; by default HBase
-		// waits for more than a minute before the next.
-		small := hbasetest.New(t, hbasetest.Options{
-			SessionTimeout: 10 * time.Second, DataNodeBytes: 512 << 20,
-			Settings: map[string]string{"hbase.lease.recovery.dfs.timeout": "8000"},
-		})
+		small := hbasetest.New(t, hbasetest.Options{SessionTimeout: 10 * time.Second, DataNodes: 2, DataNodeBytes: 512 << 20})
 		underFault(t, small, storeFault{"disk full", fillDisk, ""}, restarts)
 	})
 }
@@ -230,16 +227,21 @@ func disableTable(ctx context.Context, w *world) error {
 	return w.admin.EnableTable(ctx, table, nil)
 }
 
-// fillDisk takes the data node's whole disk. HBase ends when it cannot write its log. Whoever
-// runs it makes room and starts everything again: a data node does not go on with a block
-// that it ran out of space in, nor a name node with such a data node.
+// fillDisk takes the whole disk of one of the two data nodes. Whoever runs it makes room, and
+// starts that data node again.
 func fillDisk(ctx context.Context, w *world) error {
 	free, err := w.FillDisk()
 	if err != nil {
 		return err
 	}
-	Pause(ctx, forAsLongAs(8*time.Second, time.Minute))
-	if err := errors.Join(free(), w.KillAll(), w.StartAll()); err != nil {
+	full := time.Now()
+	Until(w.steady.tb, time.Minute, "the data node to run out of space", func() (bool, string) {
+		log, err := os.ReadFile(w.DataNode().LogFile())
+		return bytes.Contains(log, []byte("No space left on device")), fmt.Sprint(err)
+	})
+	w.steady.Acked(5)
+	Pause(ctx, forAsLongAs(8*time.Second, time.Minute)-time.Since(full))
+	if err := errors.Join(free(), w.DataNode().Restart(), w.StartAll()); err != nil {
 		return err
 	}
 	return w.Wait(ctx)
