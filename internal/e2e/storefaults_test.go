@@ -227,8 +227,9 @@ func disableTable(ctx context.Context, w *world) error {
 	return w.admin.EnableTable(ctx, table, nil)
 }
 
-// fillDisk takes the whole disk of one of the two data nodes. Whoever runs it makes room, and
-// starts that data node again.
+// fillDisk takes the whole disk of one of the two data nodes: HBase's logs go on with the
+// other one. Whoever runs it makes room, and starts that data node again. In the end HBase
+// has nothing but the logs to go by.
 func fillDisk(ctx context.Context, w *world) error {
 	free, err := w.FillDisk()
 	if err != nil {
@@ -241,10 +242,15 @@ func fillDisk(ctx context.Context, w *world) error {
 	})
 	w.steady.Acked(5)
 	Pause(ctx, forAsLongAs(8*time.Second, time.Minute)-time.Since(full))
-	if err := errors.Join(free(), w.DataNode().Restart(), w.StartAll()); err != nil {
+	if err := errors.Join(free(), w.DataNode().Restart(), w.StartAll(), w.Wait(ctx)); err != nil {
 		return err
 	}
-	return w.Wait(ctx)
+	for _, p := range w.RegionServers() {
+		if err := p.Kill(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(w.StartAll(), w.Wait(ctx))
 }
 
 // With HBase away, pushes are refused in time with an error that says to try again,
