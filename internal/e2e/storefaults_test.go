@@ -230,6 +230,9 @@ func disableTable(ctx context.Context, w *world) error {
 // fillDisk takes the whole disk of one of the two data nodes: HBase's logs go on with the
 // other one. Whoever runs it makes room, and starts that data node again. In the end HBase
 // has nothing but the logs to go by.
+//
+// Broken once by having only the one data node: HDFS lost the synced end of the logs that it
+// had no more space for, and readers' cursors stood at messages that were gone.
 func fillDisk(ctx context.Context, w *world) error {
 	free, err := w.FillDisk()
 	if err != nil {
