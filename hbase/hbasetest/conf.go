@@ -34,26 +34,41 @@ func (s *Stack) coreSettings() settings {
 	}
 }
 
-// hdfsSettings make an HDFS of one data node.
-func (s *Stack) hdfsSettings() settings {
+// blockSize is how HDFS cuts files. It begins a block only where there is room for all of
+// it, so that a small disk needs small ones.
+func (s *Stack) blockSize() string {
+	if s.opts.DataNodeBytes > 0 {
+		return strconv.Itoa(8 << 20)
+	}
+	return strconv.Itoa(128 << 20)
+}
+
+// hdfsSettings make an HDFS that has every block on each data node, for its processes and
+// for those that use it.
+func (s *Stack) hdfsSettings(p *Process) settings {
 	const free = host + ":0" // nobody has to know this port
 	return settings{
+		"dfs.blocksize": s.blockSize(),
+		// All of a disk may be used; by default a gigabyte has to stay free.
+		"dfs.datanode.round-robin-volume-choosing-policy.additional-available-space": "0",
 		"dfs.namenode.name.dir":                                filepath.Join(s.dir, "name"),
-		"dfs.datanode.data.dir":                                filepath.Join(s.dir, "blocks"),
+		"dfs.datanode.data.dir":                                s.blocksDir(p),
 		"dfs.namenode.rpc-address":                             s.ports[portNameNode].addr(),
 		"dfs.namenode.http-address":                            free,
 		"dfs.datanode.address":                                 free,
 		"dfs.datanode.ipc.address":                             free,
 		"dfs.datanode.http.address":                            free,
 		"dfs.datanode.hostname":                                host,
-		"dfs.replication":                                      "1",
+		"dfs.replication":                                      strconv.Itoa(s.opts.DataNodes),
 		"dfs.permissions.enabled":                              "false",
 		"dfs.namenode.handler.count":                           "6",
 		"dfs.datanode.handler.count":                           "4",
 		"dfs.namenode.datanode.registration.ip-hostname-check": "false",
-		// HDFS opens when its one data node is there, and not later: there is
-		// nobody else to wait for.
-		"dfs.namenode.safemode.min.datanodes": "1",
+		// A block is complete with what the last data node that can write has of it.
+		"dfs.namenode.replication.min": "1",
+		// HDFS opens when all data nodes are there, and not later: there is nobody
+		// else to wait for.
+		"dfs.namenode.safemode.min.datanodes": strconv.Itoa(s.opts.DataNodes),
 		"dfs.namenode.safemode.extension":     "0",
 		// Files of a writer that died are closed by orders in the answers to the
 		// data node's heartbeats; the default is 3 s.
@@ -62,7 +77,7 @@ func (s *Stack) hdfsSettings() settings {
 		// by default HBase ends when its first attempt is refused.
 		"dfs.client.retry.policy.enabled": "true",
 		"dfs.client.retry.policy.spec":    "200,1500",
-		// A lone node cannot be replaced by another in a writer's pipeline.
+		// No other node can replace one in a writer's pipeline that fails: all are in it.
 		"dfs.client.block.write.replace-datanode-on-failure.enable": "false",
 	}
 }
@@ -97,9 +112,11 @@ func (s *Stack) hbaseSettings(p *Process) settings {
 		// waits a minute for the old home of hbase:meta, when that server hangs:
 		// regions were open again after 72 s, and after 16 s with this.
 		"hbase.rpc.timeout": "5000",
-		// There is one data node to read from; to sort them, HBase would reach
+		// All data nodes are on this machine; to sort them, HBase would reach
 		// into the JDK, which complains.
 		"hbase.filesystem.reorder.blocks": "false",
+		// As HDFS would have it, not twice that.
+		"hbase.regionserver.hlog.blocksize": s.blockSize(),
 		// How long the log of a dead server waits after the first order to close it;
 		// the data node does it in much less than the default of 4 s.
 		"hbase.lease.recovery.first.pause": "1000",

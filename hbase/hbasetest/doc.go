@@ -1,5 +1,5 @@
 // Package hbasetest runs a real HBase on this machine, for tests and for trying
-// gopush out: ZooKeeper, an HDFS of one name node and one data node, an HBase
+// gopush out: ZooKeeper, an HDFS of one name node and its data nodes, an HBase
 // master and region servers, each in a Java process of its own, all of them on
 // loopback addresses. Data is synced to disk as in production, and every
 // process can be killed, paused and started again.
@@ -13,7 +13,7 @@
 // against sums.txt at each start, and kept in the user's cache folder, or the
 // one that CacheEnv names.
 //
-// It is no way to run HBase for real: nothing is replicated, nobody has to log
+// It is no way to run HBase for real: all copies are on one machine, nobody has to log
 // in, and the memory of each process is small. No process outlives the one that
 // called Start, however that one ends. Its folder does, though, if it is killed.
 package hbasetest

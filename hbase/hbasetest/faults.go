@@ -19,7 +19,7 @@ func (s *Stack) ZooKeeperProcess() *Process { return s.process(zooKeeperClass) }
 // NameNode is HDFS's keeper of names.
 func (s *Stack) NameNode() *Process { return s.process(nameNodeClass) }
 
-// DataNode is HDFS's keeper of blocks.
+// DataNode is HDFS's keeper of blocks, the first if there are several.
 func (s *Stack) DataNode() *Process { return s.process(dataNodeClass) }
 
 // Master is the one HBase master.

@@ -46,6 +46,9 @@ func (s *Stack) plan() error {
 	s.add("zookeeper", zooKeeperClass, zooKeeperHeap, filepath.Join(s.confDir("zookeeper"), "zoo.cfg"))
 	s.add("namenode", nameNodeClass, nameNodeHeap)
 	s.add("datanode", dataNodeClass, dataNodeHeap)
+	for i := 2; i <= s.opts.DataNodes; i++ {
+		s.add(fmt.Sprintf("datanode%d", i), dataNodeClass, dataNodeHeap)
+	}
 	for i := range s.opts.RegionServers {
 		s.add(fmt.Sprintf("regionserver%d", i+1), regionServerClass, regionServerHeap, "start").port = s.ports[portRegionServers+i]
 	}
@@ -72,7 +75,7 @@ func (s *Stack) files(p *Process) map[string]string {
 		return files
 	}
 	files["core-site.xml"] = site(s.coreSettings())
-	files["hdfs-site.xml"] = site(s.hdfsSettings())
+	files["hdfs-site.xml"] = site(s.hdfsSettings(p))
 	if p.port != nil {
 		files["hbase-site.xml"] = site(s.hbaseSettings(p))
 	}

@@ -70,7 +70,7 @@ func (s *Stack) makeDir(formatted string) (err error) {
 	} else {
 		s.dir, err = filepath.Abs(s.opts.Dir)
 	}
-	for _, sub := range []string{"logs", "tmp", "blocks", "zookeeper"} {
+	for _, sub := range []string{"logs", "tmp", "zookeeper"} {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(s.dir, sub), 0o700))
 	}
 	if err != nil {

@@ -95,6 +95,9 @@ func (p *Process) Start() error {
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd := p.stack.java.command(context.Background(), p.stack.dir, p.stack.confDir(p.name), p.heap, p.class, p.args...)
+	if p.stack.disk != nil && p == p.stack.DataNode() {
+		p.stack.disk.see(cmd)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = p.stack.keeper.attr()
 	r := &run{cmd: cmd, since: time.Now(), ended: make(chan struct{})}

@@ -25,6 +25,7 @@ type Stack struct {
 	unlock    func() // the folder; nil: it is not locked
 	java      *java
 	keeper    *keeper
+	disk      *disk // of the first data node; nil: it uses that of this machine
 	ports     []*port
 	processes []*Process // each needs some of those before it
 	began     time.Time
@@ -93,6 +94,11 @@ func (s *Stack) begin(ctx context.Context) error {
 	}
 	if s.keeper, err = startKeeper(); err != nil {
 		return err
+	}
+	if s.opts.DataNodeBytes > 0 {
+		if s.disk, err = makeDisk(s.blocksDir(s.DataNode()), s.opts.DataNodeBytes, s.keeper); err != nil {
+			return err
+		}
 	}
 	s.say("starting ZooKeeper, HDFS and HBase in " + s.dir)
 	return s.StartAll()
@@ -187,6 +193,9 @@ func (s *Stack) Close() error {
 	}
 	if s.keeper != nil {
 		s.keeper.killAll()
+	}
+	if s.disk != nil {
+		s.disk.close()
 	}
 	s.lives.Wait()
 	for _, p := range s.ports {
