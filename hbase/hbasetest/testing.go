@@ -100,6 +100,18 @@ func WaitFor(ctx context.Context, addr string) error {
 	return nil
 }
 
+// HoldPort is a port of 127.0.0.1 for a Java process of the test: nobody else gets it as long
+// as the test runs, also while nobody listens there.
+func HoldPort(tb testing.TB) int {
+	tb.Helper()
+	p, err := holdPort(0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(p.release)
+	return p.number
+}
+
 // UniqueName makes a name for a table, or for a node of ZooKeeper, that no other
 // test has.
 func UniqueName(tb testing.TB) string {

@@ -36,7 +36,7 @@ var Layers = map[string]Layer{
 	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held")},
 	"internal/coord/zk":    {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/coord/zk/zktest"}},
 	// Test code for others to run; it stands by itself.
-	"internal/coord/zk/zktest": {},
+	"internal/coord/zk/zktest": {Imports: []string{"hbase/hbasetest"}},
 	"internal/rpc/pb":          {},
 	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb"), Tests: []string{"internal/coord/local"}},
 	"internal/config":          {Imports: []string{"internal/push"}},

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gopush/hbase/hbasetest"
 )
 
 // Server is one ZooKeeper server. Its methods fail the test when they cannot do
@@ -50,7 +52,7 @@ func StartEnsemble(tb testing.TB, n int) []*Server {
 	peers := []string{"initLimit=50", "syncLimit=25"}
 	for i := range all {
 		all[i] = prepare(tb)
-		peers = append(peers, fmt.Sprintf("server.%d=127.0.0.1:%d:%d", i+1, freePort(tb), freePort(tb)))
+		peers = append(peers, fmt.Sprintf("server.%d=127.0.0.1:%d:%d", i+1, hbasetest.HoldPort(tb), hbasetest.HoldPort(tb)))
 	}
 	for i, s := range all {
 		s.write("zoo.cfg", s.config()+strings.Join(peers, "\n")+"\n")
@@ -70,7 +72,7 @@ func prepare(tb testing.TB) *Server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Server{tb: tb, dir: tb.TempDir(), jars: dir, port: freePort(tb)}
+	s := &Server{tb: tb, dir: tb.TempDir(), jars: dir, port: hbasetest.HoldPort(tb)}
 	s.startKeeper()
 	tb.Cleanup(s.close)
 	return s
@@ -99,22 +101,6 @@ func (s *Server) config() string {
 		"4lw.commands.whitelist=ruok,srvr",
 		"",
 	}, "\n")
-}
-
-// freePort is one that nobody listens on. The system gives it to nobody else
-// soon.
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it returns at once
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }() // it was only to learn the port
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		tb.Fatalf("not an address of TCP: %s", l.Addr())
-	}
-	return addr.Port
 }
 
 // startKeeper starts a shell that leads the server's process group, and kills
