@@ -80,7 +80,7 @@ func (n *Node) moveStrays(v *coord.View, next bool) {
 
 // confirm finishes what is in flight for keys that move under the pending version,
 // and says so. False: it has to be tried again. A node that does not serve has nothing
-// in flight, and a term that begins later knows of the pending version.
+// in flight; a term that begins later is another confirmation.
 func (n *Node) confirm(ctx context.Context, srv *service, v *coord.View, changed <-chan struct{}) bool {
 	if v.PendingVersion == 0 || srv == nil || !n.enter() {
 		return true
