@@ -168,7 +168,7 @@ func (t *try) once(ctx context.Context) (proto.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := over(ctx); err != nil {
 		return nil, err // surely not sent
 	}
 	call.SetRegion(at.region)
@@ -179,6 +179,18 @@ func (t *try) once(ctx context.Context) (proto.Message, error) {
 	t.maybe = t.maybe || doubtful(err)
 	t.broke(s, at, err)
 	return nil, err
+}
+
+// over reports the end of ctx, and that of its time before the timer tells: what one
+// call's deadline frees, another with the same deadline must not use.
+func over(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // broke forgets what the error of a try proves wrong.
