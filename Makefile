@@ -62,8 +62,10 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # the roles are processes of their own as well. What starves a process for seconds makes
 # it look dead, so whatever kills and stops ZooKeeper and HBase runs last, and alone.
 ALONE := ^(TestFleet|TestStoreFaults|TestStack)$$
+# What takes longest begins first.
+LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
-	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(ALONE)' $$($(GO) list ./... | grep -v '/coord/zk$$')
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(ALONE)' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
 	$(STAGE) 'the scenarios on HBase'
 	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^TestStoreFaults$$' ./internal/e2e
 	$(STAGE) 'faults of ZooKeeper'

@@ -26,15 +26,12 @@ type stackTest struct {
 // rows are one in each region.
 var rows = []string{"a", "z"}
 
-// TestStack takes one stack through everything that can be done to it; a stack
-// for each would take a quarter of a minute each.
+// TestStack takes one stack from its start to its end. What else can be done to one, the
+// scenarios of faults do, which look at more than a few rows.
 func TestStack(t *testing.T) {
 	s := &stackTest{Stack: New(t, Options{})}
 	// Each of them needs what the one before it leaves.
 	_ = t.Run("serves", s.serves) &&
-		t.Run("kill a region server", s.killServer) &&
-		t.Run("pause a region server", s.pauseServer) &&
-		t.Run("kill the master", s.killMaster) &&
 		t.Run("kill everything", s.killEverything) &&
 		t.Run("close", s.closes)
 }
@@ -61,55 +58,6 @@ func (s *stackTest) serves(t *testing.T) {
 	}
 }
 
-// The regions of a region server that dies go to the other one, with all data;
-// and it can come back.
-func (s *stackTest) killServer(t *testing.T) {
-	victim := s.holder(t, rows[0])
-	s.put(t, "before the kill")
-	must(t, victim.Kill())
-	if err := victim.Kill(); err == nil {
-		t.Error("a process can be killed twice")
-	}
-	s.recovers(t)
-	if now := s.holder(t, rows[0]); now == victim {
-		t.Errorf("%s was killed and holds the row", victim.Name())
-	}
-	s.holds(t, "before the kill")
-	must(t, victim.Start())
-	s.recovers(t)
-	if err := victim.Start(); err == nil {
-		t.Error("a process can be started twice")
-	}
-}
-
-// A region server that hangs is replaced, and gives up when it goes on.
-func (s *stackTest) pauseServer(t *testing.T) {
-	victim := s.holder(t, rows[0])
-	s.put(t, "before the pause")
-	must(t, victim.Pause())
-	s.recovers(t)
-	if now := s.holder(t, rows[0]); now == victim {
-		t.Errorf("%s is paused and holds the row", victim.Name())
-	}
-	s.holds(t, "before the pause")
-	must(t, victim.Continue())
-	eventually(t, "the region server that was replaced ends", func() bool { return victim.PID() == 0 })
-	must(t, victim.Start())
-	s.recovers(t)
-}
-
-// Rows can be read and written without a master.
-func (s *stackTest) killMaster(t *testing.T) {
-	must(t, s.Master().Kill())
-	s.put(t, "without a master")
-	s.holds(t, "without a master")
-	if err := s.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "master does not run") {
-		t.Errorf("without a master, the stack serves: %v", err)
-	}
-	must(t, s.Master().Restart())
-	s.recovers(t)
-}
-
 // What was written is there after everything was killed at once. It does not
 // matter that HDFS comes back last.
 func (s *stackTest) killEverything(t *testing.T) {
@@ -120,6 +68,12 @@ func (s *stackTest) killEverything(t *testing.T) {
 		if p.PID() != 0 {
 			t.Errorf("%s runs", p.Name())
 		}
+	}
+	if err := s.Master().Kill(); err == nil {
+		t.Error("a process can be killed twice")
+	}
+	if err := s.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "does not run") {
+		t.Errorf("with nothing running, the stack serves: %v", err)
 	}
 	for _, p := range s.Processes() {
 		if p != s.NameNode() {
@@ -132,6 +86,9 @@ func (s *stackTest) killEverything(t *testing.T) {
 	})
 	must(t, s.StartAll())
 	s.recovers(t)
+	if err := s.Master().Start(); err == nil {
+		t.Error("a process can be started twice")
+	}
 	if s.ZooKeeper() != addr {
 		t.Errorf("ZooKeeper was %s and is %s", addr, s.ZooKeeper())
 	}

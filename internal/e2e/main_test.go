@@ -10,5 +10,5 @@ import (
 
 func TestMain(m *testing.M) {
 	ServeChild()
-	goleak.VerifyTestMain(hbasetest.Main(m))
+	goleak.VerifyTestMain(hbasetest.Main(withTables{m}))
 }

@@ -60,6 +60,7 @@ func readersOf(keys, n int, session, total time.Duration, kinds ...ReaderKind) [
 // Broken once by letting two writes of a key be in flight at a time: broken chains
 // with every poller.
 func TestP3NothingBelowACursor(t *testing.T) {
+	t.Parallel() // it takes long, and its actors wait most of the time
 	c := Start(t, Options{})
 	readers := readersOf(1, 6, 5*time.Second, 5*time.Second, ReadPoll, ReadV1Poll)
 	plan := busyPlan(3, 1, 24, 60, readers)

@@ -21,6 +21,7 @@ const (
 // Broken once by giving a write whose outcome is unknown new ids when it is tried
 // again: broken chains in the public stream.
 func TestRandomScenario(t *testing.T) {
+	t.Parallel() // it takes long, and its actors wait most of the time
 	seed := uint64(time.Now().UnixNano())
 	if text, ok := os.LookupEnv(seedEnv); ok {
 		n, err := strconv.ParseUint(text, 10, 64)
