@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,27 +33,33 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// callers runs f n times, by k goroutines, and reports the processor time.
+// callers runs f n times, by k goroutines, and reports the processor time, and how long
+// half of the calls took.
 func callers(b *testing.B, k int, f func(caller, i int) error) {
 	b.Helper()
 	var next atomic.Int64
 	var wg sync.WaitGroup
+	took := make([]time.Duration, b.N)
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpu()
 	for c := range k {
 		wg.Go(func() {
 			for i := int(next.Add(1)); i <= b.N; i = int(next.Add(1)) {
+				began := time.Now()
 				if err := f(c, i); err != nil {
 					b.Error(err)
 					return
 				}
+				took[i-1] = time.Since(began)
 			}
 		})
 	}
 	wg.Wait()
 	b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "op/s")
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N/2].Microseconds()), "p50-us")
 }
 
 // benchIDs gives ids that go on where the last benchmark ended.
@@ -88,7 +95,7 @@ func rawPut(b *testing.B, client gohbase.Client, table string, caller int) error
 }
 
 // BenchmarkSave measures durable saves of one message each, beside bare puts of
-// as many bytes, and what an idempotency key costs.
+// as many bytes, what an idempotency key costs, and the same through a message node.
 func BenchmarkSave(b *testing.B) {
 	table := realTable(b)
 	client, s := rawClient(b), openReal(b, table, time.Now)
@@ -107,6 +114,7 @@ func BenchmarkSave(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("callers=%d/store", k), func(b *testing.B) { callers(b, k, save(false)) })
 		b.Run(fmt.Sprintf("callers=%d/idempotent", k), func(b *testing.B) { callers(b, k, save(true)) })
+		b.Run(fmt.Sprintf("callers=%d/rpc", k), func(b *testing.B) { callers(b, k, saveOverRPC(b, s)) })
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,8 +114,11 @@ func BenchmarkPush(b *testing.B) {
 		b.Run(fmt.Sprintf("http/%d", conns), func(b *testing.B) { benchHTTP(b, conns, false) })
 		b.Run(fmt.Sprintf("http-subscriber/%d", conns), func(b *testing.B) { benchHTTP(b, conns, true) })
 	}
-	b.Run("batch/8", func(b *testing.B) { benchBatch(b, 8, false) })
-	b.Run("batch-subscriber/8", func(b *testing.B) { benchBatch(b, 8, true) })
+	b.Run("http/1", func(b *testing.B) { benchHTTP(b, 1, false) })
+	b.Run("batch/8", func(b *testing.B) { benchBatch(b, 8, 10_000, false) })
+	b.Run("batch-subscriber/8", func(b *testing.B) { benchBatch(b, 8, 64, true) })
+	b.Run("batch-hot/1", func(b *testing.B) { benchBatch(b, 1, 1, false) })
+	b.Run("batch-hot/8", func(b *testing.B) { benchBatch(b, 8, 1, false) })
 }
 
 // benchPebble writes values as long as a stored message, each synced.
@@ -210,6 +214,7 @@ func benchHTTP(b *testing.B, conns int, subscribed bool) {
 	for k := range requests {
 		requests[k] = pushRequest(c.Addrs(), fmt.Sprintf("bench-%d", k))
 	}
+	took := make([]time.Duration, b.N)
 	m := startMeter(b, c)
 	share(b, conns, b.N, func(_ int, next func() (int, bool)) error {
 		w, err := DialWire(c.Addrs().Admin)
@@ -218,9 +223,11 @@ func benchHTTP(b *testing.B, conns int, subscribed bool) {
 		}
 		defer w.Close()
 		for i, ok := next(); ok; i, ok = next() {
+			began := time.Now()
 			if status, body, err := w.Do(requests[i%keys]); err != nil || status != http.StatusCreated {
 				return fmt.Errorf("push: %d %s: %w", status, body, err)
 			}
+			took[i] = time.Since(began)
 		}
 		return nil
 	})
@@ -228,13 +235,13 @@ func benchHTTP(b *testing.B, conns int, subscribed bool) {
 		awaitDeliveries(b, c, b.N)
 	}
 	m.stop(b.N)
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N/2].Microseconds()), "p50-us")
 }
 
-func benchBatch(b *testing.B, conns int, subscribed bool) {
+func benchBatch(b *testing.B, conns, keys int, subscribed bool) {
 	c := Start(b, Options{Child: true})
-	keys := 10_000
 	if subscribed {
-		keys = 64
 		drained(b, c, keys)
 	}
 	lines := make([]string, keys)
