@@ -57,7 +57,7 @@ var Layers = map[string]Layer{
 	// web speaks client protocol v1 too, hence the bytes of it.
 	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
 
-	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest", "hbase/hbasetest"}},
+	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
