@@ -67,7 +67,7 @@ LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
 	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(ALONE)' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
 	$(STAGE) 'the scenarios on HBase'
-	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^TestStoreFaults$$' ./internal/e2e
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^(TestStoreFaults|TestNegativeControls)$$' ./internal/e2e
 	$(STAGE) 'faults of ZooKeeper'
 	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./internal/coord/zk
 	$(STAGE) 'faults of HBase'

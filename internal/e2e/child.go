@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,16 @@ import (
 // childConfig.
 const childEnv = "GOPUSH_E2E_SERVE"
 
-// child is a cluster in a process of its own: this test binary, started again.
+// brokenEnv is the variable that names what is broken in a child.
+const brokenEnv = "GOPUSH_E2E_BROKEN"
+
+// Program is what a child runs: this test binary, if it is zero.
+type Program struct {
+	Path   string // of another test binary of this package
+	Broken string // what is broken there; only such a binary looks at it
+}
+
+// child is a cluster in a process of its own: a test binary, started again.
 type child struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer // its end is the child's: it does not outlive its parent
@@ -36,6 +46,7 @@ type child struct {
 func (c *Cluster) startChild(cfg serve.Config) (process, Addrs, error) {
 	p, addrs, err := spawn(filepath.Join(c.dir, "log"), childConfig{
 		Settings: cfg.Settings, More: cfg.MoreComets, Skew: time.Duration(c.skew.Load()), MemTable: c.opts.MemTableBytes,
+		Gate: string(c.opts.Gate), Program: c.opts.Program,
 	})
 	if err != nil {
 		return nil, Addrs{}, err
@@ -50,8 +61,8 @@ func spawn(logFile string, cfg childConfig) (*child, Addrs, error) {
 		return nil, Addrs{}, err
 	}
 	defer func() { _ = log.Close() }() // the child has its own
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+cfg.text())
+	cmd := exec.Command(cmp.Or(cfg.Program.Path, os.Args[0]))
+	cmd.Env = append(os.Environ(), childEnv+"="+cfg.text(), brokenEnv+"="+cfg.Program.Broken)
 	cmd.Stderr = log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -136,7 +147,11 @@ func serveChild(text string) error {
 	system, err := serve.New(serve.Config{
 		Settings: cfg.Settings, MoreComets: cfg.More, Roles: cfg.Roles, Now: now,
 		OpenStore: func(dir string) (message.Store, error) {
-			return embedded.Open(embedded.Config{Dir: dir, MemTableBytes: cfg.MemTable}, log, now)
+			store, err := embedded.Open(embedded.Config{Dir: dir, MemTableBytes: cfg.MemTable}, log, now)
+			if err != nil || cfg.Gate == "" {
+				return store, err
+			}
+			return gated{store, Gate(cfg.Gate)}, nil
 		},
 	}, log)
 	if err != nil {

@@ -29,6 +29,11 @@ type Options struct {
 	// MemTableBytes is the size of the embedded store's buffers; only with Child.
 	// 0: its default.
 	MemTableBytes uint64
+	// Program is what runs; only with Child.
+	Program Program
+	// Gate can hold messages back on their way into the embedded store; only with
+	// Child. Empty: none.
+	Gate Gate
 	// Store changes the settings of the store; nil: as StoreEnv says.
 	Store func(*config.Store)
 	// OpenStore opens another store than the embedded one; only without Child.
@@ -252,6 +257,8 @@ type childConfig struct {
 	Skew     time.Duration
 	MemTable uint64
 	Roles    serve.Roles // 0: all; otherwise the addresses are told before it serves
+	Gate     string      // of the store; empty: none
+	Program  Program     `json:"-"` // what runs
 }
 
 func (c childConfig) text() string {

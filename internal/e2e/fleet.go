@@ -59,6 +59,10 @@ type Part struct {
 	Roles serve.Roles // immutable
 	Group string      // immutable; of a comet
 
+	// What runs, and how far its clock is ahead. They may be changed while it does not.
+	Program Program
+	Skew    time.Duration
+
 	fleet *Fleet
 
 	mu    sync.Mutex
@@ -310,7 +314,7 @@ func (p *Part) Start() error {
 	if err != nil {
 		return err
 	}
-	proc, addrs, err := spawn(p.log(), childConfig{Settings: settings, Roles: p.Roles})
+	proc, addrs, err := spawn(p.log(), childConfig{Settings: settings, Roles: p.Roles, Skew: p.Skew, Program: p.Program})
 	if err != nil {
 		return err
 	}
