@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -35,6 +37,9 @@ type Config struct {
 	// one of package hbase. The System closes it. If it has a method Check(context.Context) error, the roles
 	// start once that returns nil, and its errors are told by readiness.
 	OpenHBase func(config.Store, *slog.Logger, prometheus.Registerer) (message.Store, error)
+	// Dial opens every connection to other roles and to ZooKeeper, to addr as host:port;
+	// nil: plain TCP. Tests replace it, to cut connections. What the store opens does not go through it.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // prepare fills in the defaults and reports what cannot be.

@@ -62,6 +62,7 @@ func (s *System) throughZooKeeper(log *slog.Logger) (coordination, error) {
 		Servers: s.cfg.Settings.CoordinationServers(), Root: settings.Root, Session: settings.Session,
 		User: settings.User, Password: password,
 		Machine: coord.Config{RemoveAfter: settings.RemoveAfter},
+		Dial:    s.cfg.Dial,
 	}, log, s.cfg.Now)
 	if err != nil {
 		return nil, fmt.Errorf("coordination: %w", err)

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -63,20 +64,45 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// dialed notes whom a process opens connections to.
+type dialed struct {
+	mu    sync.Mutex
+	addrs map[string]bool // guarded by mu
+}
+
+func (d *dialed) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d.mu.Lock()
+	if d.addrs == nil {
+		d.addrs = make(map[string]bool)
+	}
+	d.addrs[addr] = true
+	d.mu.Unlock()
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
+func (d *dialed) has(addr string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.addrs[addr]
+}
+
 // TestApart: each role says why it is not ready while ZooKeeper is away, goes on when it
-// comes, and leaves no data folder where it needs none.
+// comes, leaves no data folder where it needs none, and opens every connection through
+// the dialer that it was given. Broken once by not handing the dialer to the client of
+// message nodes.
 func TestApart(t *testing.T) {
 	server := zktest.New(t)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("a-token-for-every-web-node\n"), 0o444); err != nil {
 		t.Fatal(err)
 	}
-	systems := make(map[Roles]*System)
+	systems, dials := make(map[Roles]*System), make(map[Roles]*dialed)
 	var stops []func()
 	for _, roles := range []Roles{Message, Comet, Web} {
 		s := clustered(t, server)
 		s.Web.AdminTokenFile = token
-		sys, stop := run(t, Config{Settings: s, Roles: roles})
+		dials[roles] = new(dialed)
+		sys, stop := run(t, Config{Settings: s, Roles: roles, Dial: dials[roles].dial})
 		systems[roles] = sys
 		stops = append(stops, stop)
 		if _, err := os.Stat(s.Data); roles != Message && !os.IsNotExist(err) {
@@ -97,6 +123,16 @@ func TestApart(t *testing.T) {
 	id := c.push("k", `"x"`)
 	if got := c.inbox("k"); len(got) != 1 || got[0].ID != id {
 		t.Errorf("stored: %+v", got)
+	}
+	stores, serves := systems[Message].Addrs().Message, systems[Comet].Addrs().Comets[0].RPC
+	for roles, whom := range map[Roles][]string{
+		Message: {server.Addr()}, Comet: {server.Addr(), stores, serves}, Web: {server.Addr(), stores, serves},
+	} {
+		for _, addr := range whom {
+			if !dials[roles].has(addr) {
+				t.Errorf("%s has opened no connection to %s through its dialer", roles, addr)
+			}
+		}
 	}
 	if info, err := os.Stat(token); err != nil || info.Mode().Perm() != 0o444 {
 		t.Errorf("the shared token file was changed: %v, %v", info, err)

@@ -136,11 +136,15 @@ type clients struct {
 
 func (s *System) clients(log *slog.Logger) (*clients, error) {
 	nodes := func() []string { return s.coord.View().Messages }
-	messages, err := rpc.NewMessageClient(rpc.MessageClientConfig{}, nodes, log)
+	var client rpc.ClientConfig // nil stays nil: gRPC does more for a TCP connection of its own
+	if dial := s.cfg.Dial; dial != nil {
+		client.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, "tcp", addr) }
+	}
+	messages, err := rpc.NewMessageClient(rpc.MessageClientConfig{Client: client}, nodes, log)
 	if err != nil {
 		return nil, err
 	}
-	comets, err := rpc.NewCometPool(rpc.CometPoolConfig{}, log)
+	comets, err := rpc.NewCometPool(rpc.CometPoolConfig{Client: client}, log)
 	if err != nil {
 		return nil, errors.Join(err, messages.Close())
 	}
