@@ -61,7 +61,7 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # The scenarios run twice: on the embedded store among all tests, and on HBase, where
 # the roles are processes of their own as well. What starves a process for seconds makes
 # it look dead, so whatever kills and stops ZooKeeper and HBase runs last, and alone.
-ALONE := ^(TestFleet|TestStoreFaults|TestStack)$$
+ALONE := ^(TestFleet|TestFleetMeans|TestStoreFaults|TestStack)$$
 # What takes longest begins first.
 LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,14 +40,16 @@ type child struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer // its end is the child's: it does not outlive its parent
 	exited chan error
+	orders *control // through stdin
 }
 
 // startChild runs a child and waits for its addresses, which it writes once it
 // serves.
 func (c *Cluster) startChild(cfg serve.Config) (process, Addrs, error) {
 	p, addrs, err := spawn(filepath.Join(c.dir, "log"), childConfig{
-		Settings: cfg.Settings, More: cfg.MoreComets, Skew: time.Duration(c.skew.Load()), MemTable: c.opts.MemTableBytes,
-		Gate: string(c.opts.Gate), Program: c.opts.Program,
+		Settings: cfg.Settings, More: cfg.MoreComets, MemTable: c.opts.MemTableBytes,
+		Hardship: hardship{Skew: time.Duration(c.skew.Load())},
+		Gate:     string(c.opts.Gate), Program: c.opts.Program,
 	})
 	if err != nil {
 		return nil, Addrs{}, err
@@ -75,10 +78,14 @@ func spawn(logFile string, cfg childConfig) (*child, Addrs, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, Addrs{}, err
 	}
-	p := &child{cmd: cmd, stdin: stdin, exited: make(chan error, 1)}
+	p := &child{cmd: cmd, stdin: stdin, exited: make(chan error, 1), orders: newControl(stdin)}
 	var addrs Addrs
-	err = json.NewDecoder(bufio.NewReader(stdout)).Decode(&addrs)
-	go func() { p.exited <- cmd.Wait() }()
+	says := json.NewDecoder(bufio.NewReader(stdout))
+	err = says.Decode(&addrs)
+	go func() {
+		p.orders.hear(says) // to the end of its output; Wait closes that
+		p.exited <- cmd.Wait()
+	}()
 	if err != nil {
 		return nil, Addrs{}, errors.Join(fmt.Errorf("the child ended before it served; its log is %s", log.Name()), <-p.exited)
 	}
@@ -117,6 +124,26 @@ func (p *child) ended(fine func(*os.ProcessState) bool) error {
 	return nil
 }
 
+// still reports whether all threads of the process are stopped.
+func (p *child) still() (bool, string) {
+	if p == nil {
+		return false, "gone"
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+	if err != nil || len(threads) == 0 {
+		return false, fmt.Sprintf("gone (%v)", err)
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		// The state is behind the name, which ends at the last parenthesis.
+		_, state, ok := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
+		if err != nil || !ok || !strings.HasPrefix(state, "T") {
+			return false, fmt.Sprintf("running: %s (%v)", text, err)
+		}
+	}
+	return true, ""
+}
+
 // ServeChild makes this process the server that its environment describes, and
 // does not return then. TestMain calls it first.
 func ServeChild() {
@@ -136,24 +163,15 @@ func serveChild(text string) error {
 	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
 		return err
 	}
+	state := newControlled(cfg.Hardship, cfg.Settings.Coordination.Servers)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends when the parent does
+		state.obey(os.Stdin, os.Stdout) // ends when the parent does
 		os.Exit(1)
 	}()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	now := func() time.Time { return time.Now().Add(cfg.Skew) }
-	system, err := serve.New(serve.Config{
-		Settings: cfg.Settings, MoreComets: cfg.More, Roles: cfg.Roles, Now: now,
-		OpenStore: func(dir string) (message.Store, error) {
-			store, err := embedded.Open(embedded.Config{Dir: dir, MemTableBytes: cfg.MemTable}, log, now)
-			if err != nil || cfg.Gate == "" {
-				return store, err
-			}
-			return gated{store, Gate(cfg.Gate)}, nil
-		},
-	}, log)
+	system, err := serve.New(cfg.system(state, log), log)
 	if err != nil {
 		return err
 	}
@@ -163,6 +181,7 @@ func serveChild(text string) error {
 		if err := tell(); err != nil {
 			return errors.Join(err, system.Close())
 		}
+		state.await(ctx)
 		ready = nil
 	}
 	done := make(chan error, 1)
@@ -176,4 +195,23 @@ func serveChild(text string) error {
 	case err = <-done:
 	}
 	return errors.Join(err, system.Close())
+}
+
+// system is what the child runs. Connections of a process with all roles stay what they
+// are outside of tests: nothing is to be cut there.
+func (c *childConfig) system(state *controlled, log *slog.Logger) serve.Config {
+	cfg := serve.Config{
+		Settings: c.Settings, MoreComets: c.More, Roles: c.Roles, Now: state.now,
+		OpenStore: func(dir string) (message.Store, error) {
+			store, err := embedded.Open(embedded.Config{Dir: dir, MemTableBytes: c.MemTable}, log, state.now)
+			if err != nil || c.Gate == "" {
+				return store, err
+			}
+			return gated{store, Gate(c.Gate)}, nil
+		},
+	}
+	if c.Roles != 0 {
+		cfg.Dial = state.network.Dial
+	}
+	return cfg
 }

@@ -45,6 +45,7 @@ type Options struct {
 type Addrs struct {
 	Public, Admin, Ops string
 	HTTP, TCP          string // of the first comet
+	Message            string // RPC of a message node
 	Comets             []serve.CometAddrs
 	Token              string
 }
@@ -243,7 +244,7 @@ func badLines(path string) []string {
 }
 
 func addrsOf(a serve.Addrs, token string) Addrs {
-	all := Addrs{Public: a.Public, Admin: a.Admin, Ops: a.Ops, Comets: a.Comets, Token: token}
+	all := Addrs{Public: a.Public, Admin: a.Admin, Ops: a.Ops, Message: a.Message, Comets: a.Comets, Token: token}
 	if len(a.Comets) > 0 {
 		all.HTTP, all.TCP = a.Comets[0].HTTP, a.Comets[0].TCP
 	}
@@ -254,11 +255,13 @@ func addrsOf(a serve.Addrs, token string) Addrs {
 type childConfig struct {
 	Settings config.Serve
 	More     []config.Comet
-	Skew     time.Duration
+	Hardship hardship // from the beginning
 	MemTable uint64
-	Roles    serve.Roles // 0: all; otherwise the addresses are told before it serves
-	Gate     string      // of the store; empty: none
-	Program  Program     `json:"-"` // what runs
+	// Roles 0: all. Otherwise it tells its addresses before it serves, and waits for the
+	// first order then.
+	Roles   serve.Roles
+	Gate    string  // of the store; empty: none
+	Program Program `json:"-"` // what runs
 }
 
 func (c childConfig) text() string {

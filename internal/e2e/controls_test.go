@@ -68,7 +68,7 @@ func frozenAndThawed(t *testing.T, program Program) *stage {
 	f.ZooKeeper.Start()
 	comets := f.Parts(serve.Comet, "")
 	deposed, successor := comets[0], comets[1]
-	deposed.Skew = -time.Hour
+	deposed.StepClock(-time.Hour)
 	for _, p := range f.Parts(0, "") {
 		if p == successor { // it has done nothing wrong
 			continue

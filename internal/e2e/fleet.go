@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type Topology struct {
 	Store func(*config.Store)
 	// Session is the session timeout with ZooKeeper; 0: the default.
 	Session time.Duration
+	// ZooKeepers is the number of ZooKeeper's servers; 0: one, more are an ensemble.
+	ZooKeepers int
 }
 
 // Fleet is a cluster whose roles are processes of their own, which find each other
@@ -42,14 +45,16 @@ type Fleet struct {
 	// after the other.
 	*Cluster
 
-	ZooKeeper *zktest.Server
+	ZooKeepers []*zktest.Server
+	ZooKeeper  *zktest.Server // the first of them
 
 	topology Topology // immutable
 	token    string   // immutable; the path of the admin token, which is ZooKeeper's password too
 
-	mu    sync.Mutex
-	parts []*Part // guarded by mu
-	turn  int     // guarded by mu; of the web nodes
+	mu     sync.Mutex
+	parts  []*Part // guarded by mu
+	turn   int     // guarded by mu; of the web nodes
+	broken broken  // guarded by mu
 }
 
 // Part is one process of a fleet. It keeps its name and its data folder through its
@@ -59,9 +64,7 @@ type Part struct {
 	Roles serve.Roles // immutable
 	Group string      // immutable; of a comet
 
-	// What runs, and how far its clock is ahead. They may be changed while it does not.
-	Program Program
-	Skew    time.Duration
+	Program Program // what runs; it may be changed while it does not
 
 	fleet *Fleet
 
@@ -82,7 +85,7 @@ const fleetPush = 25 * time.Second
 func StartFleet(tb testing.TB, topology Topology) *Fleet {
 	tb.Helper()
 	f := NewFleet(tb, topology)
-	f.ZooKeeper.Start()
+	zktest.StartAll(f.ZooKeepers...)
 	f.StartAll()
 	f.Settle()
 	return f
@@ -99,7 +102,9 @@ func NewFleet(tb testing.TB, topology Topology) *Fleet {
 	if c.store == nil {
 		c.store = backend(tb)
 	}
-	f := &Fleet{Cluster: c, ZooKeeper: zktest.New(tb), topology: topology, token: filepath.Join(dir, "token")}
+	f := &Fleet{Cluster: c, topology: topology, token: filepath.Join(dir, "token"), broken: newBroken()}
+	f.ZooKeepers = zktest.NewEnsemble(tb, max(topology.ZooKeepers, 1))
+	f.ZooKeeper = f.ZooKeepers[0]
 	if err := os.WriteFile(f.token, []byte(fleetToken+"\n"), 0o600); err != nil {
 		tb.Fatal(err)
 	}
@@ -295,7 +300,7 @@ func (p *Part) settings() (config.Serve, error) {
 		return s, err
 	}
 	p.fleet.store(&s.Store)
-	s.Coordination.Kind, s.Coordination.Servers = "zookeeper", []string{p.fleet.ZooKeeper.Addr()}
+	s.Coordination.Kind, s.Coordination.Servers = "zookeeper", p.fleet.zooKeeperAddrs()
 	s.Coordination.User, s.Coordination.PasswordFile = "gopush", p.fleet.token
 	if p.fleet.topology.Session != 0 {
 		s.Coordination.Session = p.fleet.topology.Session
@@ -304,6 +309,7 @@ func (p *Part) settings() (config.Serve, error) {
 	s.Web.PushTimeout = fleetPush
 	if p.Group != "" {
 		s.Comet.Group = p.Group
+		s.Comet.Weight = cmp.Or(p.fleet.weight(p.Group), s.Comet.Weight)
 	}
 	return s, nil
 }
@@ -314,14 +320,18 @@ func (p *Part) Start() error {
 	if err != nil {
 		return err
 	}
-	proc, addrs, err := spawn(p.log(), childConfig{Settings: settings, Roles: p.Roles, Skew: p.Skew, Program: p.Program})
+	proc, addrs, err := spawn(p.log(), childConfig{Settings: settings, Roles: p.Roles, Hardship: p.fleet.hardship(p), Program: p.Program})
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.proc, p.addrs = proc, addrs
-	return nil
+	p.mu.Unlock()
+	// Cuts follow it to its new addresses before anybody can know those.
+	for _, peer := range p.fleet.cutFrom(p) {
+		peer.bear()
+	}
+	return p.order(bearing(p))
 }
 
 // Restart starts it again after it has ended, and waits until it is ready.
@@ -398,25 +408,16 @@ func (p *Part) Freeze() {
 // still reports whether all threads of the process are stopped.
 func (p *Part) still() (bool, string) {
 	p.mu.Lock()
-	pid := p.proc.pid()
+	proc := p.proc
 	p.mu.Unlock()
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(threads) == 0 {
-		return false, fmt.Sprintf("gone (%v)", err)
-	}
-	for _, thread := range threads {
-		text, err := os.ReadFile(thread)
-		// The state is behind the name, which ends at the last parenthesis.
-		_, state, ok := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-		if err != nil || !ok || !strings.HasPrefix(state, "T") {
-			return false, fmt.Sprintf("running: %s (%v)", text, err)
-		}
-	}
-	return true, ""
+	return proc.still()
 }
 
-// Thaw ends a Freeze.
-func (p *Part) Thaw() { p.signal(syscall.SIGCONT) }
+// Thaw ends a Freeze, and returns when what the process has to bear since then is in force.
+func (p *Part) Thaw() {
+	p.signal(syscall.SIGCONT)
+	p.bear()
+}
 
 func (p *Part) signal(sig syscall.Signal) {
 	p.mu.Lock()

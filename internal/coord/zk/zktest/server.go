@@ -48,6 +48,18 @@ func Start(tb testing.TB) *Server {
 // StartEnsemble starts servers that serve together, as long as most of them run.
 func StartEnsemble(tb testing.TB, n int) []*Server {
 	tb.Helper()
+	all := NewEnsemble(tb, n)
+	StartAll(all...)
+	return all
+}
+
+// NewEnsemble takes the addresses of servers that belong together and starts nothing. A
+// single one is as that of New.
+func NewEnsemble(tb testing.TB, n int) []*Server {
+	tb.Helper()
+	if n == 1 {
+		return []*Server{New(tb)}
+	}
 	all := make([]*Server, n)
 	peers := []string{"initLimit=50", "syncLimit=25"}
 	for i := range all {
@@ -57,12 +69,19 @@ func StartEnsemble(tb testing.TB, n int) []*Server {
 	for i, s := range all {
 		s.write("zoo.cfg", s.config()+strings.Join(peers, "\n")+"\n")
 		s.write(filepath.Join("data", "myid"), strconv.Itoa(i+1))
+	}
+	return all
+}
+
+// StartAll starts servers at once, as none of an ensemble serves alone, and returns when
+// all of them serve.
+func StartAll(all ...*Server) {
+	for _, s := range all {
 		s.launch()
 	}
 	for _, s := range all {
 		s.wait()
 	}
-	return all
 }
 
 // prepare takes an address.
