@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"gopush/internal/config"
 	"gopush/internal/coord/zk/zktest"
 	vocabulary "gopush/internal/push"
+	"gopush/internal/ring"
 	"gopush/internal/serve"
 )
 
@@ -35,6 +38,7 @@ func TestFleetMeans(t *testing.T) {
 		{"leader", leaderKilled},
 		{"weight", weightSet},
 		{"still or dead", brokenWhileAway},
+		{"cut from each other", cutFromEachOther}, // last: what it pushes to all is in nobody's history
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			defer f.Within(t)()
@@ -126,6 +130,66 @@ func cutFromWeb(t *testing.T, f *Fleet) {
 	webs[0].Mend()
 	load.Acked(3)
 	load.Clean()
+}
+
+// Broadcasts reach the clients of a comet that cannot reach the public stream's owner after the
+// mend, each once and in order.
+func cutFromEachOther(t *testing.T, f *Fleet) {
+	division, err := ring.New([]ring.Node{{Name: "node1", Weight: 1}, {Name: "node2", Weight: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owns := division.Owner(string(vocabulary.PublicKey))
+	others := "node1"
+	if owns == others {
+		others = "node2"
+	}
+	owner, _ := f.Primary(owns)
+	other, _ := f.Primary(others)
+	near, far := f.listen(owner, f.keyOf(owns, "all")), f.listen(other, f.keyOf(others, "all"))
+	heard := func(what string, s Stream, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			frames, err := ReadUntil(s, "message", fleetPatience)
+			if err != nil || string(frames[len(frames)-1].Data) != strconv.Quote(text) {
+				t.Fatalf("%s: %+v, %v; not %q", what, frames, err, text)
+			}
+		}
+	}
+	broadcast := func(text string) {
+		t.Helper()
+		if o := f.API.Push(t.Context(), Message{Data: Text(text), Idempotency: text}); o.State != Acked {
+			t.Fatalf("%s: %s", text, o.Err)
+		}
+	}
+	broadcast("before")
+	heard("near", near, "before")
+	heard("far", far, "before")
+	other.Cut(owner)
+	broadcast("first")
+	broadcast("second")
+	heard("near", near, "first", "second")
+	if frame, err := far.Next(2 * time.Second); !Timeout(err) {
+		t.Errorf("beyond the cut: %s, %v", frame.Raw, err)
+	}
+	other.Mend()
+	broadcast("third")
+	heard("near", near, "third")
+	heard("far", far, "first", "second", "third")
+}
+
+// listen opens a stream at a comet and waits until it is live.
+func (f *Fleet) listen(p *Part, key string) Stream {
+	f.tb.Helper()
+	s, err := DialStream(f.tb.Context(), p.Addrs().HTTP, Cursors{After: "0", Public: "0"}.Query(key))
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	f.tb.Cleanup(func() { _ = s.Close() })
+	if _, err := ReadUntil(s, "live", fleetPatience); err != nil {
+		f.tb.Fatal(err)
+	}
+	return s
 }
 
 // A primary without ZooKeeper is succeeded after its session, and gets nothing
@@ -240,10 +304,13 @@ func sessionLost(t *testing.T, f *Fleet) {
 func leaderKilled(t *testing.T, f *Fleet) {
 	load := f.Load(t, false, f.Keys("leader")...)
 	load.Acked(3)
+	leads := (*zktest.Server).Leads
+	was := slices.IndexFunc(f.ZooKeepers, leads)
 	began := time.Now()
 	back := f.KillZooKeeperLeader()
 	Until(t, fleetPatience, "another leader", func() (bool, string) {
-		return slices.ContainsFunc(f.ZooKeepers, (*zktest.Server).Leads), "without one"
+		is := slices.IndexFunc(f.ZooKeepers, leads)
+		return is >= 0 && is != was, fmt.Sprintf("%d after %d", is, was)
 	})
 	load.Acked(3)
 	back()

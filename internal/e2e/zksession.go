@@ -50,8 +50,17 @@ func (g *greeting) request() []byte {
 }
 
 // loseSessions has ZooKeeper end every session that the process has, as if it were its own
-// decision. The connections stay; their next request learns of it.
+// decision. The connections stay; their next request learns of it. A process without
+// a session, and without a server to tell, may find both until ctx ends.
 func (n *network) loseSessions(ctx context.Context) error {
+	err := n.loseThem(ctx)
+	for err != nil && Pause(ctx, 50*time.Millisecond) {
+		err = n.loseThem(ctx)
+	}
+	return err
+}
+
+func (n *network) loseThem(ctx context.Context) error {
 	n.mu.Lock()
 	sessions := make(map[string]string) // the address of the server, by what it is to be told
 	for c := range n.conns {
