@@ -164,6 +164,7 @@ func serveChild(text string) error {
 		return err
 	}
 	state := newControlled(cfg.Hardship, cfg.Settings.Coordination.Servers)
+	defer state.network.Close()
 	go func() {
 		state.obey(os.Stdin, os.Stdout) // ends when the parent does
 		os.Exit(1)

@@ -154,33 +154,46 @@ func (c *controlled) bear(h hardship) {
 	c.network.set(h.Cut)
 }
 
-// obey carries out one order after the other until there are none any more.
+// obey carries out orders until there are none any more: one after the other, but for the
+// loss of a session, which may take long and keeps no other order waiting.
 func (c *controlled) obey(from io.Reader, to io.Writer) {
 	orders, reports := json.NewDecoder(from), json.NewEncoder(to)
+	var speaks sync.Mutex // one line at a time
+	ctx, cancel := context.WithCancel(context.Background())
+	carryOut := func(o order) {
+		r := report{Number: o.Number}
+		if err := c.carryOut(ctx, o); err != nil {
+			r.Error = err.Error()
+		}
+		speaks.Lock()
+		defer speaks.Unlock()
+		_ = reports.Encode(r) // a parent that is gone needs none
+	}
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
 	for {
 		var o order
 		if orders.Decode(&o) != nil {
 			return
 		}
-		r := report{Number: o.Number}
-		if err := c.carryOut(o); err != nil {
-			r.Error = err.Error()
+		if o.LoseSession {
+			work.Go(func() { carryOut(o) })
+			continue
 		}
+		carryOut(o)
 		c.begin()
-		if reports.Encode(r) != nil {
-			return
-		}
 	}
 }
 
-func (c *controlled) carryOut(o order) error {
+func (c *controlled) carryOut(ctx context.Context, o order) error {
 	if o.Hardship != nil {
 		c.bear(*o.Hardship)
 	}
 	if !o.LoseSession {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
+	ctx, cancel := context.WithTimeout(ctx, sessionTime)
 	defer cancel()
 	return c.network.loseSessions(ctx)
 }

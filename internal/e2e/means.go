@@ -101,9 +101,9 @@ func (p *Part) StepClock(by time.Duration) {
 	p.bear()
 }
 
-// LoseSession has ZooKeeper end the sessions of the process, of which it had not heard
-// anything bad; the process and its connections are fine. The error is that of a process which
-// has none, or stands still.
+// LoseSession has ZooKeeper end the sessions of the process, though the process and its
+// connections are fine. The error is that of a process which has none for a while, or stands
+// still: that one loses it when it goes on.
 func (p *Part) LoseSession() error {
 	if err := p.order(func() order { return order{LoseSession: true} }); err != nil {
 		return fmt.Errorf("lose the session of %s: %w", p.Name, err)
