@@ -16,7 +16,8 @@ const holdBytes = 64 << 10
 // meanwhile is held, and so is what has arrived, an end or a reset included; after the mend all of it is
 // delivered, as TCP would by sending it again. The peer's own writes stay in the kernel.
 //
-// The hole is at this end. If this process dies while the connection is cut, its
+// The hole is at this end, above TCP. So the kernel's own limit on data that nobody confirms, which
+// gRPC sets, has no effect, and the end of a connection is found later than between machines. If this process dies while the connection is cut, its
 // kernel tells the peer, which a real hole would not let through.
 type holeConn struct {
 	net.Conn // the real one
