@@ -104,6 +104,9 @@ func (n *Node) Describe(ctx context.Context, key push.Key) (push.KeyInfo, error)
 	return info, err
 }
 
+// Connections is how many are open: of clients, in all protocols.
+func (n *Node) Connections() int64 { return n.conns.Load() }
+
 // Time gives a first cursor: every id that is given later is above it.
 func (n *Node) Time(context.Context) (push.ID, error) {
 	srv := n.service()

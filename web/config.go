@@ -43,6 +43,9 @@ type Config struct {
 	QueryTimeout time.Duration
 	// TimeTimeout bounds the wait for a comet's clock; default 1 s.
 	TimeTimeout time.Duration
+	// StatusTimeout bounds the wait for what the nodes of a list say of
+	// themselves; default 1 s.
+	StatusTimeout time.Duration
 
 	// ReadHeaderTimeout bounds a request's header; default 5 s.
 	ReadHeaderTimeout time.Duration
@@ -87,12 +90,16 @@ type Comet interface {
 	Describe(ctx context.Context, key push.Key) (push.KeyInfo, error)
 	// Time returns an id below every id that the node will give from now on.
 	Time(ctx context.Context) (push.ID, error)
+	// Status is what the node says of itself, whether or not it serves.
+	Status(ctx context.Context) (push.NodeStatus, error)
 }
 
 // Messages reads stored messages, from whichever message node answers.
 type Messages interface {
 	Read(ctx context.Context, key push.Key, span push.Span) (push.Page, error)
 	Newest(ctx context.Context, key push.Key) (push.ID, error)
+	// Status is what the message node at an RPC address says of itself.
+	Status(ctx context.Context, addr string) (push.NodeStatus, error)
 }
 
 // Validate fills in the defaults and reports every field that cannot be.
@@ -111,6 +118,7 @@ func (c *Config) Validate() error {
 	span("PushTimeout", &c.PushTimeout, 5*time.Second)
 	span("QueryTimeout", &c.QueryTimeout, 5*time.Second)
 	span("TimeTimeout", &c.TimeTimeout, time.Second)
+	span("StatusTimeout", &c.StatusTimeout, time.Second)
 	span("ReadHeaderTimeout", &c.ReadHeaderTimeout, 5*time.Second)
 	span("ReadTimeout", &c.ReadTimeout, 30*time.Second)
 	span("WriteTimeout", &c.WriteTimeout, 30*time.Second)

@@ -40,6 +40,8 @@ type cluster struct {
 	// stopped makes the comets answer nothing until the context ends.
 	stopped bool
 	ignored int // how many pushes they got then
+	// statuses are what nodes say of themselves, by address; others say nothing.
+	statuses map[string]push.NodeStatus
 }
 
 type history struct {
@@ -335,6 +337,22 @@ func (n *node) Describe(_ context.Context, key push.Key) (push.KeyInfo, error) {
 	newest, err := n.Newest(context.Background(), key)
 	g, _ := n.View().Owner(key)
 	return push.KeyInfo{Group: g.Group, Connections: 2, Newest: newest}, err
+}
+
+// Status is that of each address; nobody answers but who is in the map.
+func (c *cluster) Status(ctx context.Context, addr string) (push.NodeStatus, error) {
+	c.mu.Lock()
+	is, ok := c.statuses[addr]
+	c.mu.Unlock()
+	if !ok || ctx.Err() != nil {
+		<-ctx.Done()
+		return is, push.Wrap(push.KindNoNode, ctx.Err(), "%s does not answer", addr)
+	}
+	return is, nil
+}
+
+func (n *node) Status(ctx context.Context) (push.NodeStatus, error) {
+	return n.cluster.Status(ctx, n.addr)
 }
 
 func (n *node) Time(context.Context) (push.ID, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync"
 
 	"gopush/internal/coord"
 	"gopush/internal/push"
@@ -19,7 +20,24 @@ type nodeState struct {
 	Address string `json:"address"`
 	Epoch   int64  `json:"epoch"` // of the group's term, if the node serves it
 	State   string `json:"state"`
+
+	// What the node itself has said; nothing, if it is older than the question.
+	Version     string    `json:"version,omitempty"` // of its build
+	Load        *nodeLoad `json:"load,omitempty"`
+	Unreachable bool      `json:"unreachable,omitempty"` // it has said nothing in time
 }
+
+// nodeLoad is what a node has to do right now.
+type nodeLoad struct {
+	Connections int64 `json:"connections"` // of clients
+	InFlight    int64 `json:"in_flight"`   // pushes, writes and reads without an answer yet
+}
+
+// The roles of nodes that are listed.
+const (
+	roleComet   = "comet"
+	roleMessage = "message"
+)
 
 // The states of nodes.
 const (
@@ -30,26 +48,59 @@ const (
 )
 
 // getNodes answers GET /v2/nodes: the comet nodes of each group in the order in which
-// they would serve, groups that nobody serves, and the message nodes.
-func (s *Server) getNodes(w http.ResponseWriter, _ *http.Request) error {
+// they would serve, groups that nobody serves, and the message nodes. Who is there is
+// known from the directory; each node is asked for its version and its load.
+func (s *Server) getNodes(w http.ResponseWriter, r *http.Request) error {
 	view := s.deps.Directory.View()
 	nodes := append(cometNodes(view), idleGroups(view)...)
 	for _, addr := range view.Messages {
-		nodes = append(nodes, nodeState{Name: addr, Role: "message", Address: addr, State: stateServing})
+		nodes = append(nodes, nodeState{Name: addr, Role: roleMessage, Address: addr, State: stateServing})
 	}
 	// Stable: the order of succession stays.
 	slices.SortStableFunc(nodes, func(a, b nodeState) int {
 		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Group, b.Group))
 	})
+	s.askNodes(r.Context(), nodes)
 	return replyJSON(w, struct {
 		Nodes []nodeState `json:"nodes"`
 	}{nodes})
 }
 
+// askNodes asks all of them at once, so that one that hangs costs no more than the
+// timeout. Nobody keeps this up to date: it costs something only while somebody looks.
+func (s *Server) askNodes(ctx context.Context, nodes []nodeState) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.StatusTimeout)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range nodes {
+		if n := &nodes[i]; n.Address != "" {
+			all.Go(func() { n.told(s.statusOf(ctx, n)) })
+		}
+	}
+	all.Wait()
+}
+
+func (s *Server) statusOf(ctx context.Context, n *nodeState) (push.NodeStatus, error) {
+	if n.Role == roleMessage {
+		return s.deps.Messages.Status(ctx, n.Address)
+	}
+	return s.deps.Comet(n.Address).Status(ctx)
+}
+
+// told notes the answer.
+func (n *nodeState) told(is push.NodeStatus, err error) {
+	switch {
+	case err != nil:
+		n.Unreachable = true
+	case is.Version != "":
+		n.Version, n.Load = is.Version, &nodeLoad{Connections: is.Connections, InFlight: is.InFlight}
+	}
+}
+
 func cometNodes(view *coord.View) []nodeState {
 	nodes := make([]nodeState, 0, len(view.Nodes)+len(view.Messages))
 	for _, n := range view.Nodes {
-		state := nodeState{ID: n.ID, Name: n.Group, Role: "comet", Group: n.Group, Address: n.RPC, State: stateStandby}
+		state := nodeState{ID: n.ID, Name: n.Group, Role: roleComet, Group: n.Group, Address: n.RPC, State: stateStandby}
 		if n.Role == coord.Primary {
 			state.State, state.Epoch = stateServing, view.Groups[n.Group].Epoch
 		}
@@ -66,7 +117,7 @@ func idleGroups(view *coord.View) []nodeState {
 	var idle []nodeState
 	for name, g := range view.Groups {
 		if !g.Serving {
-			idle = append(idle, nodeState{Name: name, Role: "comet", Group: name, Epoch: g.Epoch, State: stateWaiting})
+			idle = append(idle, nodeState{Name: name, Role: roleComet, Group: name, Epoch: g.Epoch, State: stateWaiting})
 		}
 	}
 	return idle
@@ -91,7 +142,7 @@ func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return replyJSON(w, nodeState{
-		ID: primary.ID, Name: group, Role: "comet", Group: group, Address: primary.RPC,
+		ID: primary.ID, Name: group, Role: roleComet, Group: group, Address: primary.RPC,
 		Epoch: s.deps.Directory.View().Groups[group].Epoch, State: stateDraining,
 	})
 }

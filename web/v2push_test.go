@@ -246,6 +246,7 @@ func TestV2KeysAndNodes(t *testing.T) {
 	c := newCluster(t, "node1", "node2")
 	c.put("a/b ü", "1")
 	c.edit("node2", func(g *coord.Group) { g.Serving = false })
+	c.statuses = map[string]push.NodeStatus{"node1:6970": {}, "127.0.0.1:8070": {}}
 	h := newHarness(t, c, func(cfg *Config) { cfg.QueryTimeout = 50 * time.Millisecond })
 	nodes := `{"nodes":[{"id":"node1.1","name":"node1","role":"comet","group":"node1","address":"node1:6970","epoch":3,"state":"serving"},` +
 		`{"name":"node2","role":"comet","group":"node2","address":"","epoch":3,"state":"waiting"},` +

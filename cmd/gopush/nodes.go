@@ -29,6 +29,16 @@ type node struct {
 	Address string `json:"address"`
 	Epoch   int64  `json:"epoch"`
 	State   string `json:"state"`
+
+	Version     string `json:"version,omitempty"`
+	Load        *load  `json:"load,omitempty"`
+	Unreachable bool   `json:"unreachable,omitempty"`
+}
+
+// load is what a node has to do right now.
+type load struct {
+	Connections int64 `json:"connections"`
+	InFlight    int64 `json:"in_flight"`
 }
 
 // ask makes a request of the admin API.
@@ -58,15 +68,37 @@ func (c *nodesCmd) Run(ctx context.Context, cli *commands, s streams) error {
 		return writeJSON(s.out, list)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ROLE\tGROUP\tSTATE\tEPOCH\tADDRESS\tID")
-	for _, n := range list.Nodes {
-		epoch := "-"
-		if n.Epoch != 0 {
-			epoch = strconv.FormatInt(n.Epoch, 10)
-		}
-		fmt.Fprintln(w, strings.Join([]string{n.Role, orDash(n.Group), n.State, epoch, orDash(n.Address), orDash(n.ID)}, "\t"))
+	fmt.Fprintln(w, "ROLE\tGROUP\tSTATE\tEPOCH\tCONNECTIONS\tIN-FLIGHT\tVERSION\tADDRESS\tID")
+	for i := range list.Nodes {
+		fmt.Fprintln(w, strings.Join(list.Nodes[i].columns(), "\t"))
 	}
 	return w.Flush()
+}
+
+// columns has a dash for what there is not.
+func (n *node) columns() []string {
+	epoch, connections, flight := "-", "-", "-"
+	if n.Epoch != 0 {
+		epoch = strconv.FormatInt(n.Epoch, 10)
+	}
+	if n.Load != nil {
+		flight = strconv.FormatInt(n.Load.InFlight, 10)
+		if n.Role == "comet" {
+			connections = strconv.FormatInt(n.Load.Connections, 10)
+		}
+	}
+	return []string{n.Role, orDash(n.Group), n.State, epoch, connections, flight, n.build(), orDash(n.Address), orDash(n.ID)}
+}
+
+// build says why there is no version, where a node should have told.
+func (n *node) build() string {
+	switch {
+	case n.Unreachable:
+		return "unreachable"
+	case n.Version == "" && n.Address != "":
+		return "unknown"
+	}
+	return orDash(n.Version)
 }
 
 func orDash(s string) string {

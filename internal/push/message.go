@@ -49,3 +49,11 @@ type KeyInfo struct {
 	Connections int
 	Newest      ID // 0: the key has no message
 }
+
+// NodeStatus is what a node says of itself. The zero value is that of an older node,
+// which does not tell.
+type NodeStatus struct {
+	Version     string // of its build, for people to read
+	Connections int64  // of clients; none but a comet has any
+	InFlight    int64  // pushes, writes and reads that it has not answered yet
+}

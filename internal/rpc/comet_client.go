@@ -91,6 +91,16 @@ func (c *CometClient) Time(ctx context.Context) (push.ID, error) {
 	return id, err
 }
 
+// Status is what the node says of itself, whether or not it serves its group.
+func (c *CometClient) Status(ctx context.Context) (push.NodeStatus, error) {
+	to, err := c.pool.acquire(c.addr)
+	if err != nil {
+		return push.NodeStatus{}, err
+	}
+	defer c.pool.release(to)
+	return statusFrom(ctx, &to.remote, cometRead, to.client.Status)
+}
+
 // Follow gives the events of the public stream to send, in order, until the
 // stream ends; it has no deadline of its own. It returns nil when the service
 // ended it, the error of send, the cause of ctx, or what broke the stream. A

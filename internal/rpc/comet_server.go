@@ -23,6 +23,8 @@ type Handlers struct {
 	Drain <-chan struct{}
 	// Log gets errors of KindInternal with their cause, and panics. nil: none.
 	Log *slog.Logger
+	// Version is what the node calls its build when it is asked.
+	Version string
 }
 
 func (h Handlers) filled() Handlers {
@@ -152,6 +154,13 @@ func (c *cometServer) Describe(ctx context.Context, r *pb.DescribeRequest) (*pb.
 func (c *cometServer) Time(ctx context.Context, _ *pb.TimeRequest) (*pb.TimeReply, error) {
 	id, err := c.svc.Time(ctx)
 	return &pb.TimeReply{Id: int64(id)}, err
+}
+
+// Status answers the unary call.
+func (c *cometServer) Status(context.Context, *pb.StatusRequest) (*pb.StatusReply, error) {
+	return &pb.StatusReply{
+		Version: []byte(c.h.Version), Connections: c.svc.Connections(), InFlight: c.pushes.open.Load(),
+	}, nil
 }
 
 // Follow sends events until the client or the service ends, or the node drains.

@@ -94,6 +94,7 @@ func (f *fakeComet) Describe(ctx context.Context, key push.Key) (push.KeyInfo, e
 	return f.describe(ctx, key)
 }
 func (f *fakeComet) Time(ctx context.Context) (push.ID, error) { return f.time(ctx) }
+func (f *fakeComet) Connections() int64                        { return 42 }
 func (f *fakeComet) Follow(ctx context.Context, send func(Event) error) error {
 	return f.follow(ctx, send)
 }
@@ -117,7 +118,7 @@ func startNode(tb testing.TB, svc any, cfg ServerConfig, addr string) *peerNode 
 	log := slog.New(slog.NewTextHandler(tb.Output(), nil))
 	s := NewServer(cfg, log)
 	drain := make(chan struct{})
-	h := Handlers{Drain: drain, Log: log}
+	h := Handlers{Drain: drain, Log: log, Version: "v9"}
 	if m, ok := svc.(MessageService); ok {
 		RegisterMessage(s, m, h)
 	}

@@ -113,6 +113,20 @@ func (c *MessageClient) Delete(ctx context.Context, key push.Key, upTo push.ID, 
 	})
 }
 
+// Status is what the node at addr says of itself. Only a node of the list is asked.
+func (c *MessageClient) Status(ctx context.Context, addr string) (push.NodeStatus, error) {
+	r, err := c.nodes.current()
+	if err != nil {
+		return push.NodeStatus{}, err
+	}
+	for _, n := range r.nodes {
+		if n.addr == addr {
+			return statusFrom(ctx, &n.remote, messageRead, n.client.Status)
+		}
+	}
+	return push.NodeStatus{}, push.E(push.KindNotFound, "there is no message node %s", addr)
+}
+
 // change makes one attempt.
 func (c *MessageClient) change(ctx context.Context, call func(context.Context, *node, ...grpc.CallOption) error) error {
 	n, err := c.nodes.pick(nil)

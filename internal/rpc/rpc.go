@@ -25,6 +25,8 @@ type CometService interface {
 	// Follow sends the events of the public stream that come after the call, in
 	// order, until ctx ends or send fails. The first event is EventReady.
 	Follow(ctx context.Context, send func(Event) error) error
+	// Connections is how many connections of clients are open.
+	Connections() int64
 }
 
 // Event is something that happened in a stream.

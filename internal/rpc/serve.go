@@ -50,6 +50,7 @@ type hall[Q, A any] struct {
 	accept func(ctx context.Context, items []Q, cost int64, out *outbox[A])
 
 	used atomic.Int64 // what all streams occupy
+	open atomic.Int64 // items of all streams that have no answer yet
 }
 
 // serve reads frames until the client has finished and all is answered, or the
@@ -79,7 +80,7 @@ func broken(err error) error {
 }
 
 func (h *hall[Q, A]) newOutbox() *outbox[A] {
-	return &outbox[A]{wake: make(chan struct{}, 1), room: make(chan struct{}, 1), size: h.size, total: &h.used}
+	return &outbox[A]{wake: make(chan struct{}, 1), room: make(chan struct{}, 1), size: h.size, total: &h.used, items: &h.open}
 }
 
 func (h *hall[Q, A]) read(ctx context.Context, f inflow[Q, A], out *outbox[A]) error {
@@ -121,7 +122,8 @@ type outbox[A any] struct {
 	wake  chan struct{}  // holds one token: look for answers
 	room  chan struct{}  // holds one token: less is occupied
 	size  func(A) int    // of the hall
-	total *atomic.Int64  // of the hall
+	total *atomic.Int64  // used of the hall
+	items *atomic.Int64  // open of the hall
 	wg    sync.WaitGroup // the writer, and the goroutines of accept
 
 	mu       sync.Mutex
@@ -144,6 +146,7 @@ func (o *outbox[A]) admit(ctx context.Context, n int, each int64) error {
 			o.open += n
 			o.mu.Unlock()
 			o.total.Add(sum)
+			o.items.Add(int64(n))
 			return nil
 		}
 		o.mu.Unlock()
@@ -252,6 +255,7 @@ func (o *outbox[A]) take() (answers []A, cost int64, over bool) {
 // sent frees what n answers occupied.
 func (o *outbox[A]) sent(n int, cost int64) {
 	o.total.Add(-cost)
+	o.items.Add(-int64(n))
 	o.mu.Lock()
 	o.open -= n
 	o.used -= cost
@@ -268,5 +272,6 @@ func (o *outbox[A]) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.total.Add(-o.used)
-	o.used = 0
+	o.items.Add(-int64(o.open))
+	o.used, o.open = 0, 0
 }

@@ -117,7 +117,7 @@ func TestAFullStreamIsNotRead(t *testing.T) {
 }
 
 func TestAnswersAreCutIntoFrames(t *testing.T) {
-	out := &outbox[int]{wake: make(chan struct{}, 1), total: new(atomic.Int64)}
+	out := &outbox[int]{wake: make(chan struct{}, 1), total: new(atomic.Int64), items: new(atomic.Int64)}
 	if err := out.admit(t.Context(), answersFrame+5, 2); err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ type endpoint struct {
 // newEndpoint makes a server; register adds the service to it.
 func newEndpoint(log *slog.Logger, register func(grpc.ServiceRegistrar, rpc.Handlers)) *endpoint {
 	e := &endpoint{server: rpc.NewServer(rpc.ServerConfig{}, log), drain: make(chan struct{}), ended: make(chan struct{})}
-	register(e.server, rpc.Handlers{Drain: e.drain, Log: log})
+	register(e.server, rpc.Handlers{Drain: e.drain, Log: log, Version: daemon.ThisBuild().Short()})
 	return e
 }
 

@@ -1692,6 +1692,103 @@ func (x *Event) GetId() int64 {
 	return 0
 }
 
+type StatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusRequest) Reset() {
+	*x = StatusRequest{}
+	mi := &file_gopush_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusRequest) ProtoMessage() {}
+
+func (x *StatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
+func (*StatusRequest) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{27}
+}
+
+// StatusReply is what an operator wants to know of a node.
+type StatusReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       []byte                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`                    // of its build, for people to read
+	Connections   int64                  `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`           // of clients; Comet only
+	InFlight      int64                  `protobuf:"varint,3,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"` // items of streams that have no answer yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusReply) Reset() {
+	*x = StatusReply{}
+	mi := &file_gopush_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusReply) ProtoMessage() {}
+
+func (x *StatusReply) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
+func (*StatusReply) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *StatusReply) GetVersion() []byte {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *StatusReply) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *StatusReply) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
 var File_gopush_proto protoreflect.FileDescriptor
 
 const file_gopush_proto_rawDesc = "" +
@@ -1820,19 +1917,26 @@ const file_gopush_proto_rawDesc = "" +
 	"\x05Event\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12(\n" +
 	"\amessage\x18\x02 \x01(\v2\x0e.gopush.v1.MsgR\amessage\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\x10R\x02id2\xee\x02\n" +
+	"\x02id\x18\x03 \x01(\x10R\x02id\"\x0f\n" +
+	"\rStatusRequest\"f\n" +
+	"\vStatusReply\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\fR\aversion\x12 \n" +
+	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x1b\n" +
+	"\tin_flight\x18\x03 \x01(\x03R\binFlight2\xaa\x03\n" +
 	"\x05Comet\x128\n" +
 	"\x04Push\x12\x14.gopush.v1.PushFrame\x1a\x16.gopush.v1.PushAnswers(\x010\x01\x12:\n" +
 	"\x06Recall\x12\x18.gopush.v1.RecallRequest\x1a\x16.gopush.v1.RecallReply\x12:\n" +
 	"\x06Delete\x12\x18.gopush.v1.DeleteRequest\x1a\x16.gopush.v1.DeleteReply\x12@\n" +
 	"\bDescribe\x12\x1a.gopush.v1.DescribeRequest\x1a\x18.gopush.v1.DescribeReply\x124\n" +
 	"\x04Time\x12\x16.gopush.v1.TimeRequest\x1a\x14.gopush.v1.TimeReply\x12;\n" +
-	"\x06Follow\x12\x18.gopush.v1.FollowRequest\x1a\x15.gopush.v1.EventFrame0\x012\xf5\x01\n" +
+	"\x06Follow\x12\x18.gopush.v1.FollowRequest\x1a\x15.gopush.v1.EventFrame0\x01\x12:\n" +
+	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReply2\xb1\x02\n" +
 	"\aMessage\x128\n" +
 	"\x04Save\x12\x14.gopush.v1.SaveFrame\x1a\x16.gopush.v1.SaveAnswers(\x010\x01\x128\n" +
 	"\x04Read\x12\x14.gopush.v1.ReadFrame\x1a\x16.gopush.v1.ReadAnswers(\x010\x01\x12:\n" +
 	"\x06Recall\x12\x18.gopush.v1.RecallRequest\x1a\x16.gopush.v1.RecallReply\x12:\n" +
-	"\x06Delete\x12\x18.gopush.v1.DeleteRequest\x1a\x16.gopush.v1.DeleteReplyB\x1bZ\x19gopush/internal/rpc/pb;pbb\x06proto3"
+	"\x06Delete\x12\x18.gopush.v1.DeleteRequest\x1a\x16.gopush.v1.DeleteReply\x12:\n" +
+	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReplyB\x1bZ\x19gopush/internal/rpc/pb;pbb\x06proto3"
 
 var (
 	file_gopush_proto_rawDescOnce sync.Once
@@ -1846,7 +1950,7 @@ func file_gopush_proto_rawDescGZIP() []byte {
 	return file_gopush_proto_rawDescData
 }
 
-var file_gopush_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_gopush_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_gopush_proto_goTypes = []any{
 	(*Msg)(nil),             // 0: gopush.v1.Msg
 	(*Error)(nil),           // 1: gopush.v1.Error
@@ -1875,6 +1979,8 @@ var file_gopush_proto_goTypes = []any{
 	(*FollowRequest)(nil),   // 24: gopush.v1.FollowRequest
 	(*EventFrame)(nil),      // 25: gopush.v1.EventFrame
 	(*Event)(nil),           // 26: gopush.v1.Event
+	(*StatusRequest)(nil),   // 27: gopush.v1.StatusRequest
+	(*StatusReply)(nil),     // 28: gopush.v1.StatusReply
 }
 var file_gopush_proto_depIdxs = []int32{
 	4,  // 0: gopush.v1.PushFrame.items:type_name -> gopush.v1.PushItem
@@ -1898,22 +2004,26 @@ var file_gopush_proto_depIdxs = []int32{
 	20, // 18: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
 	22, // 19: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
 	24, // 20: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
-	7,  // 21: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
-	11, // 22: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
-	16, // 23: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 24: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
-	5,  // 25: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
-	17, // 26: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
-	19, // 27: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
-	21, // 28: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
-	23, // 29: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
-	25, // 30: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
-	9,  // 31: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
-	13, // 32: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
-	17, // 33: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
-	19, // 34: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
-	25, // [25:35] is the sub-list for method output_type
-	15, // [15:25] is the sub-list for method input_type
+	27, // 21: gopush.v1.Comet.Status:input_type -> gopush.v1.StatusRequest
+	7,  // 22: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
+	11, // 23: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
+	16, // 24: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 25: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
+	27, // 26: gopush.v1.Message.Status:input_type -> gopush.v1.StatusRequest
+	5,  // 27: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
+	17, // 28: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
+	19, // 29: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
+	21, // 30: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
+	23, // 31: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
+	25, // 32: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
+	28, // 33: gopush.v1.Comet.Status:output_type -> gopush.v1.StatusReply
+	9,  // 34: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
+	13, // 35: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
+	17, // 36: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
+	19, // 37: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
+	28, // 38: gopush.v1.Message.Status:output_type -> gopush.v1.StatusReply
+	27, // [27:39] is the sub-list for method output_type
+	15, // [15:27] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -1930,7 +2040,7 @@ func file_gopush_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gopush_proto_rawDesc), len(file_gopush_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -36,6 +36,7 @@ const (
 	Comet_Describe_FullMethodName = "/gopush.v1.Comet/Describe"
 	Comet_Time_FullMethodName     = "/gopush.v1.Comet/Time"
 	Comet_Follow_FullMethodName   = "/gopush.v1.Comet/Follow"
+	Comet_Status_FullMethodName   = "/gopush.v1.Comet/Status"
 )
 
 // CometClient is the client API for Comet service.
@@ -52,6 +53,7 @@ type CometClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeReply, error)
 	Time(ctx context.Context, in *TimeRequest, opts ...grpc.CallOption) (*TimeReply, error)
 	Follow(ctx context.Context, in *FollowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EventFrame], error)
+	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
 }
 
 type cometClient struct {
@@ -134,6 +136,16 @@ func (c *cometClient) Follow(ctx context.Context, in *FollowRequest, opts ...grp
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Comet_FollowClient = grpc.ServerStreamingClient[EventFrame]
 
+func (c *cometClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatusReply)
+	err := c.cc.Invoke(ctx, Comet_Status_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CometServer is the server API for Comet service.
 // All implementations must embed UnimplementedCometServer
 // for forward compatibility.
@@ -148,6 +160,7 @@ type CometServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeReply, error)
 	Time(context.Context, *TimeRequest) (*TimeReply, error)
 	Follow(*FollowRequest, grpc.ServerStreamingServer[EventFrame]) error
+	Status(context.Context, *StatusRequest) (*StatusReply, error)
 	mustEmbedUnimplementedCometServer()
 }
 
@@ -175,6 +188,9 @@ func (UnimplementedCometServer) Time(context.Context, *TimeRequest) (*TimeReply,
 }
 func (UnimplementedCometServer) Follow(*FollowRequest, grpc.ServerStreamingServer[EventFrame]) error {
 	return status.Error(codes.Unimplemented, "method Follow not implemented")
+}
+func (UnimplementedCometServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
 }
 func (UnimplementedCometServer) mustEmbedUnimplementedCometServer() {}
 func (UnimplementedCometServer) testEmbeddedByValue()               {}
@@ -287,6 +303,24 @@ func _Comet_Follow_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Comet_FollowServer = grpc.ServerStreamingServer[EventFrame]
 
+func _Comet_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CometServer).Status(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Comet_Status_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CometServer).Status(ctx, req.(*StatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Comet_ServiceDesc is the grpc.ServiceDesc for Comet service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -310,6 +344,10 @@ var Comet_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Time",
 			Handler:    _Comet_Time_Handler,
 		},
+		{
+			MethodName: "Status",
+			Handler:    _Comet_Status_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -332,6 +370,7 @@ const (
 	Message_Read_FullMethodName   = "/gopush.v1.Message/Read"
 	Message_Recall_FullMethodName = "/gopush.v1.Message/Recall"
 	Message_Delete_FullMethodName = "/gopush.v1.Message/Delete"
+	Message_Status_FullMethodName = "/gopush.v1.Message/Status"
 )
 
 // MessageClient is the client API for Message service.
@@ -347,6 +386,7 @@ type MessageClient interface {
 	Read(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReadFrame, ReadAnswers], error)
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*RecallReply, error)
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteReply, error)
+	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
 }
 
 type messageClient struct {
@@ -403,6 +443,16 @@ func (c *messageClient) Delete(ctx context.Context, in *DeleteRequest, opts ...g
 	return out, nil
 }
 
+func (c *messageClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatusReply)
+	err := c.cc.Invoke(ctx, Message_Status_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MessageServer is the server API for Message service.
 // All implementations must embed UnimplementedMessageServer
 // for forward compatibility.
@@ -416,6 +466,7 @@ type MessageServer interface {
 	Read(grpc.BidiStreamingServer[ReadFrame, ReadAnswers]) error
 	Recall(context.Context, *RecallRequest) (*RecallReply, error)
 	Delete(context.Context, *DeleteRequest) (*DeleteReply, error)
+	Status(context.Context, *StatusRequest) (*StatusReply, error)
 	mustEmbedUnimplementedMessageServer()
 }
 
@@ -437,6 +488,9 @@ func (UnimplementedMessageServer) Recall(context.Context, *RecallRequest) (*Reca
 }
 func (UnimplementedMessageServer) Delete(context.Context, *DeleteRequest) (*DeleteReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Delete not implemented")
+}
+func (UnimplementedMessageServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
 }
 func (UnimplementedMessageServer) mustEmbedUnimplementedMessageServer() {}
 func (UnimplementedMessageServer) testEmbeddedByValue()                 {}
@@ -509,6 +563,24 @@ func _Message_Delete_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Message_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MessageServer).Status(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Message_Status_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MessageServer).Status(ctx, req.(*StatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Message_ServiceDesc is the grpc.ServiceDesc for Message service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -523,6 +595,10 @@ var Message_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Delete",
 			Handler:    _Message_Delete_Handler,
+		},
+		{
+			MethodName: "Status",
+			Handler:    _Message_Status_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
