@@ -61,7 +61,7 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # The scenarios run twice: on the embedded store among all tests, and on HBase, where
 # the roles are processes of their own as well. What starves a process for seconds makes
 # it look dead, so whatever kills and stops ZooKeeper and HBase runs last, and alone.
-ALONE := ^(TestFleet|TestFleetMeans|TestStoreFaults|TestStack)$$
+ALONE := ^(TestFleet|TestFleetChanges|TestFleetMeans|TestStoreFaults|TestStack)$$
 # What takes longest begins first.
 LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
@@ -74,7 +74,7 @@ all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEP
 	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' ./hbase/hbasetest ./internal/e2e
 
 faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role under load, for long, and prove that nothing is lost
-	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet)$$' ./internal/e2e
+	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet|TestFleetChanges)$$' ./internal/e2e
 
 quick: ## the unit tests alone, without HBase and the race detector; under 20 s
 	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|hbase/hbasetest)')

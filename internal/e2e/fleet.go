@@ -35,6 +35,8 @@ type Topology struct {
 	Session time.Duration
 	// ZooKeepers is the number of ZooKeeper's servers; 0: one, more are an ensemble.
 	ZooKeepers int
+	// RemoveAfter is how long a group may be without nodes; 0: the default.
+	RemoveAfter time.Duration
 }
 
 // Fleet is a cluster whose roles are processes of their own, which find each other
@@ -69,8 +71,9 @@ type Part struct {
 	fleet *Fleet
 
 	mu    sync.Mutex
-	proc  *child // guarded by mu; nil while it does not run
-	addrs Addrs  // guarded by mu; of the last start
+	proc  *child              // guarded by mu; nil while it does not run
+	addrs Addrs               // guarded by mu; of the last start
+	tune  func(*config.Serve) // guarded by mu; nil: nothing
 }
 
 // fleetToken opens the admin API of every web node.
@@ -307,11 +310,26 @@ func (p *Part) settings() (config.Serve, error) {
 	}
 	s.Web.AdminTokenFile = p.fleet.token
 	s.Web.PushTimeout = fleetPush
+	if p.fleet.topology.RemoveAfter != 0 {
+		s.Coordination.RemoveAfter = p.fleet.topology.RemoveAfter
+	}
 	if p.Group != "" {
 		s.Comet.Group = p.Group
 		s.Comet.Weight = cmp.Or(p.fleet.weight(p.Group), s.Comet.Weight)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tune != nil {
+		p.tune(&s)
+	}
 	return s, nil
+}
+
+// Tune changes the settings that its next starts have.
+func (p *Part) Tune(change func(*config.Serve)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tune = change
 }
 
 // Start starts the process and returns when it listens.
