@@ -29,6 +29,7 @@ func (s *subscriber) catchUp(f *feed) {
 	s.mu.Lock()
 	after := f.cursor
 	s.mu.Unlock()
+	n.met.readAsked()
 	page, err := n.deps.Messages.Read(ctx, f.ch.key, push.Span{
 		After: after, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.cfg.Newest,
 	})

@@ -15,6 +15,7 @@ type metrics struct {
 	deliveries  prometheus.Counter
 	slowReaders prometheus.Counter
 	missedCount prometheus.Counter
+	reads       prometheus.Counter
 	readErrors  prometheus.Counter
 }
 
@@ -32,13 +33,14 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 		deliveries:  counter("deliveries_total", "Messages written to connections."),
 		slowReaders: counter("slow_readers_total", "Times that a connection fell behind because its queue was full."),
 		missedCount: counter("transient_missed_total", "Online-only messages that a connection missed because it was behind."),
+		reads:       counter("catch_up_reads_total", "Pages that were asked for, for connections that are behind."),
 		readErrors:  counter("catch_up_errors_total", "Reads for connections that are behind that failed."),
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "gopush", Subsystem: "comet", Name: "connections", Help: "Open connections by protocol.",
 		}, []string{"protocol"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.operations, m.refusals, m.closes, m.deliveries, m.slowReaders, m.missedCount, m.readErrors, m.connections,
+		reg.MustRegister(m.operations, m.refusals, m.closes, m.deliveries, m.slowReaders, m.missedCount, m.reads, m.readErrors, m.connections,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Namespace: "gopush", Subsystem: "comet", Name: "channels", Help: "Keys with a connection or an operation in flight.",
 			}, func() float64 { return float64(n.table.size()) }))
@@ -61,6 +63,7 @@ func (m *metrics) refused(reason string)              { m.refusals.WithLabelValu
 func (m *metrics) closed(reason string)               { m.closes.WithLabelValues(reason).Inc() }
 func (m *metrics) slow()                              { m.slowReaders.Inc() }
 func (m *metrics) missed()                            { m.missedCount.Inc() }
+func (m *metrics) readAsked()                         { m.reads.Inc() }
 func (m *metrics) readFailed()                        { m.readErrors.Inc() }
 
 func (m *metrics) delivered(events []*event) {

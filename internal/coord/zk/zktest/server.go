@@ -179,6 +179,28 @@ func (s *Server) serves() bool {
 // Leads reports whether the server is the leader of its ensemble.
 func (s *Server) Leads() bool { return strings.Contains(s.ask("srvr"), "Mode: leader") }
 
+// Count is what the server has done since it started: changes of its data, sessions
+// included, and requests of all kinds.
+func (s *Server) Count() (changes, requests int64) {
+	s.tb.Helper()
+	text := s.ask("srvr")
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		n, err := strconv.ParseInt(value, 0, 64)
+		switch {
+		case err != nil:
+		case name == "Zxid":
+			changes = n & (1<<32 - 1) // what is above counts the leaders
+		case name == "Received":
+			requests = n
+		}
+	}
+	if changes == 0 || requests == 0 {
+		s.tb.Fatalf("the server says of itself: %q", text)
+	}
+	return changes, requests
+}
+
 // ask has one of the server's four-letter words answered; "" if it does not.
 func (s *Server) ask(word string) string {
 	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second) //nolint:noctx // it has a timeout
