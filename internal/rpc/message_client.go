@@ -23,6 +23,9 @@ type MessageClientConfig struct {
 	// RetireAfter is how long a node that is no longer listed may take to answer
 	// what it was sent. 0: 5 s.
 	RetireAfter time.Duration
+	// HedgeAfter is when a read that has no answer asks another node as well; at
+	// most one read in ten does. 0: 50 ms; below 0: never.
+	HedgeAfter time.Duration
 }
 
 // Validate reports the first field that makes no sense.
@@ -48,6 +51,7 @@ func NewMessageClient(cfg MessageClientConfig, nodes func() []string, log *slog.
 	cfg.Client = cfg.Client.filled()
 	cfg.AvoidFor = cmp.Or(cfg.AvoidFor, time.Second)
 	cfg.RetireAfter = cmp.Or(cfg.RetireAfter, 5*time.Second)
+	cfg.HedgeAfter = cmp.Or(cfg.HedgeAfter, 50*time.Millisecond)
 	return &MessageClient{nodes: newNodeSet(cfg, nodes, given(log))}, nil
 }
 
@@ -72,8 +76,8 @@ func (c *MessageClient) Save(ctx context.Context, w push.Write, done func(push.W
 	})
 }
 
-// Read returns a page of key; it may end before the span's Limit, with More. A
-// node that cannot be reached, or does not answer in half of the time that is
+// Read returns a page of key; it may end before the span's Limit, with More. If a node
+// takes long, another one is asked as well, and the first answer counts. A node that cannot be reached, or does not answer in half of the time that is
 // left, is replaced by another within the deadline. KindBusy: too many reads
 // are unanswered; KindStoreUnavailable: no node answered.
 func (c *MessageClient) Read(ctx context.Context, key push.Key, span push.Span) (push.Page, error) {

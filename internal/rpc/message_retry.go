@@ -25,13 +25,14 @@ func (s *nodeSet) ask(ctx context.Context, pipeOf func(*node) *readPipe, item fu
 	if !ok {
 		end = time.Now().Add(s.cfg.Client.CallTimeout)
 	}
+	s.budget.earn()
 	var last *node
 	for i := 1; ; i++ {
 		n, err := s.pick(last)
 		if err != nil {
 			return nil, err
 		}
-		a, err := s.once(ctx, n, pipeOf(n), item(), end)
+		a, err := s.once(ctx, n, pipeOf, item, end)
 		size := max(1, s.size())
 		if !atFault(err) || i >= rounds*size || ctx.Err() != nil || time.Until(end) <= 0 {
 			return a, err
@@ -46,11 +47,21 @@ func (s *nodeSet) ask(ctx context.Context, pipeOf func(*node) *readPipe, item fu
 
 // once gives one node no more than half of what is left, if there is another to
 // ask: a node that hangs must not use up the whole deadline.
-func (s *nodeSet) once(ctx context.Context, n *node, p *readPipe, item *pb.ReadItem, end time.Time) (*pb.ReadAnswer, error) {
+func (s *nodeSet) once(ctx context.Context, n *node, pipeOf func(*node) *readPipe, item func() *pb.ReadItem, end time.Time) (*pb.ReadAnswer, error) {
 	if s.size() > 1 {
 		end = end.Add(-time.Until(end) / 2)
 	}
-	a, err := p.wait(ctx, item, messageOverhead+len(item.GetKey()), end)
+	if s.size() < 2 || s.cfg.HedgeAfter < 0 || time.Until(end) <= s.cfg.HedgeAfter {
+		i := item()
+		a, err := pipeOf(n).wait(ctx, i, messageOverhead+len(i.GetKey()), end)
+		return answered(a, err, n)
+	}
+	h := &hedge{s: s, pipeOf: pipeOf, item: item, end: end, got: make(chan heard, 2)}
+	return h.run(ctx, n)
+}
+
+// answered finds the error that a node gave as its answer.
+func answered(a *pb.ReadAnswer, err error, n *node) (*pb.ReadAnswer, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -44,9 +44,10 @@ type nodeSet struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 
-	turn  atomic.Uint32
-	route atomic.Pointer[route] // nil: none yet, or closed
-	wg    sync.WaitGroup        // nodes that retire
+	turn   atomic.Uint32
+	budget budget
+	route  atomic.Pointer[route] // nil: none yet, or closed
+	wg     sync.WaitGroup        // nodes that retire
 
 	mu     sync.Mutex // for changes of route
 	closed bool

@@ -123,11 +123,8 @@ func (p *pipe[Q, A]) wait(ctx context.Context, item Q, size int, end time.Time) 
 		return none, p.unsent(context.Cause(ctx), "the call ended before it was sent")
 	}
 	got := make(chan outcome[A], 1)
-	c := &call[Q, A]{
-		item: item, size: size, deadline: end, unhook: hooked,
-		done: func(a A, err error) { got <- outcome[A]{a, err} },
-	}
-	if err := p.enqueue(c); err != nil {
+	c, err := p.start(item, size, end, func(a A, err error) { got <- outcome[A]{a, err} })
+	if err != nil {
 		return none, err
 	}
 	limit := time.NewTimer(time.Until(end))
@@ -142,6 +139,16 @@ func (p *pipe[Q, A]) wait(ctx context.Context, item Q, size int, end time.Time) 
 	}
 	o := <-got // at once: it is settled, if not by expire, then by an answer
 	return o.answer, o.err
+}
+
+// start sends item, and leaves it to the caller to expire the call. An error says that done
+// will not be called.
+func (p *pipe[Q, A]) start(item Q, size int, end time.Time, done func(A, error)) (*call[Q, A], error) {
+	c := &call[Q, A]{item: item, size: size, deadline: end, unhook: hooked, done: done}
+	if err := p.enqueue(c); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // hooked stands for a context that never ends.
