@@ -168,8 +168,13 @@ func messageNode(tb testing.TB, svc *fakeMessage) *peerNode {
 	return startNode(tb, svc, ServerConfig{}, "127.0.0.1:0")
 }
 
+// messageClient has no hedge unless cfg says so: on a slow machine every read could ask twice,
+// and what is not about that must not depend on it.
 func messageClient(tb testing.TB, cfg MessageClientConfig, addrs ...string) *MessageClient {
 	tb.Helper()
+	if cfg.HedgeAfter == 0 {
+		cfg.HedgeAfter = -1
+	}
 	c, err := NewMessageClient(cfg, func() []string { return addrs }, slog.New(slog.NewTextHandler(tb.Output(), nil)))
 	if err != nil {
 		tb.Fatal(err)
