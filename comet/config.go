@@ -82,6 +82,9 @@ type Messages interface {
 	Newest(ctx context.Context, key push.Key) (push.ID, error)
 	Recall(ctx context.Context, key push.Key, id push.ID, fence rpc.Fence) error
 	Delete(ctx context.Context, key push.Key, upTo push.ID, fence rpc.Fence) error
+	// Fence ends the earlier epochs of a group: nil once nothing of them is being
+	// written any more, nor will be. It goes on trying until ctx ends.
+	Fence(ctx context.Context, fence rpc.Fence) error
 }
 
 // Peer is another comet, or this one, as the source of public messages.

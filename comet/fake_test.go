@@ -28,6 +28,18 @@ type memory struct {
 	// says whether to store, and what to answer.
 	onSave func(w push.Write) (store bool, err error)
 	onRead func(key push.Key, span push.Span) error
+	// onFence, when set, answers the end of earlier epochs.
+	onFence func(ctx context.Context, fence rpc.Fence) error
+}
+
+func (m *memory) Fence(ctx context.Context, fence rpc.Fence) error {
+	m.mu.Lock()
+	hook := m.onFence
+	m.mu.Unlock()
+	if hook == nil {
+		return nil
+	}
+	return hook(ctx, fence)
 }
 
 func newMemory() *memory {
@@ -145,6 +157,7 @@ type cluster struct {
 	ceiling   atomic.Int64
 	floor     atomic.Int64
 	raises    atomic.Int64
+	lease     atomic.Int64 // 0: for ever
 	done      chan struct{}
 	asked     chan struct{}
 	confirmed chan int64    // has room for what a test makes it confirm
@@ -208,12 +221,20 @@ func (c *cluster) Changed() <-chan struct{} {
 	return c.changed
 }
 
-func (c *cluster) Campaign(context.Context, coord.Member) (coord.Term, error) {
-	return c, nil
+// Campaign gives a term once; when it is over there is no other.
+func (c *cluster) Campaign(ctx context.Context, _ coord.Member) (coord.Term, error) {
+	select {
+	case <-c.done:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	default:
+		return c, nil
+	}
 }
-func (c *cluster) Epoch() int64     { return 1 }
-func (c *cluster) Floor() push.ID   { return push.ID(c.floor.Load()) }
-func (c *cluster) Ceiling() push.ID { return push.ID(c.ceiling.Load()) }
+func (c *cluster) Epoch() int64         { return 1 }
+func (c *cluster) Lease() time.Duration { return time.Duration(c.lease.Load()) }
+func (c *cluster) Floor() push.ID       { return push.ID(c.floor.Load()) }
+func (c *cluster) Ceiling() push.ID     { return push.ID(c.ceiling.Load()) }
 func (c *cluster) Raise(_ context.Context, to push.ID) error {
 	c.raises.Add(1)
 	c.ceiling.Store(max(c.ceiling.Load(), int64(to)))

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gopush/internal/coord"
 	"gopush/internal/push"
 	"gopush/internal/rpc"
 )
@@ -34,6 +35,7 @@ type Node struct {
 
 	serving atomic.Pointer[service]
 	served  chan struct{} // closed by began
+	begun   chan struct{} // holds one token: a term has begun
 	began   func()        // once
 	conns   atomic.Int64
 
@@ -63,6 +65,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		cfg: cfg, deps: deps, log: deps.Log,
 		table: newTable(), public: newChannel(push.PublicKey),
 		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}), served: make(chan struct{}),
+		begun: make(chan struct{}, 1),
 	}
 	n.began = sync.OnceFunc(func() { close(n.served) })
 	n.met = newMetrics(deps.Metrics, n)
@@ -109,10 +112,15 @@ func (n *Node) campaign(ctx context.Context) {
 			}
 			continue
 		}
+		n.fence(ctx, term)
 		n.table.forget()
 		srv := newService(term, n.deps.Now, n.cfg.IDLease)
 		n.serving.Store(srv)
 		n.began()
+		select {
+		case n.begun <- struct{}{}:
+		default:
+		}
 		n.log.InfoContext(ctx, "serving", slog.Int64("epoch", term.Epoch()))
 		srv.keep(ctx, func(err error) { n.log.WarnContext(ctx, "could not raise the id ceiling", slog.Any("error", err)) })
 		switch {
@@ -124,6 +132,35 @@ func (n *Node) campaign(ctx context.Context) {
 			n.lost(ctx, srv)
 		}
 	}
+}
+
+// fence makes sure that nothing of an earlier term is acknowledged once this one serves.
+// Usually nothing could be: a session ends later than its lease. But a session can end
+// before its time, and its holder hears of it late.
+func (n *Node) fence(ctx context.Context, term coord.Term) {
+	lease := term.Lease()
+	if lease == 0 {
+		return // nobody else can hold one
+	}
+	ctx, cancel := context.WithTimeout(ctx, lease)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel()
+	watch.Go(func() {
+		select {
+		case <-term.Done():
+			cancel() // somebody else may serve: there is nothing to begin
+		case <-ctx.Done():
+		}
+	})
+	err := n.deps.Messages.Fence(ctx, rpc.Fence{Group: n.cfg.Member.Group, Epoch: term.Epoch()})
+	if err == nil {
+		return
+	}
+	// Whoever served before holds no lease any more when the time is over.
+	<-ctx.Done()
+	n.log.WarnContext(ctx, "not all message nodes know of the term; it begins when no earlier one can be valid",
+		slog.Int64("epoch", term.Epoch()), slog.Any("error", err))
 }
 
 // resign gives the term back, once nothing is in flight any more. Clients have not

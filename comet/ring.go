@@ -41,6 +41,7 @@ func (n *Node) followRing(ctx context.Context) {
 		}
 		select {
 		case <-changed:
+		case <-n.begun:
 		case <-again:
 		case <-ctx.Done():
 		}

@@ -18,13 +18,13 @@ type pending struct {
 	write   push.Write // what is stored: duplicates and conflicts are dropped
 	written push.Written
 	err     error // it is refused
+	entered bool  // it has to leave
 }
 
 // prepare checks the writes of a frame, finds their places in the chain, and
 // drops what is there already. What it has to ask the store for all of them it
 // asks at once; most frames need nothing.
-func (s *Service) prepare(ctx context.Context, writes []push.Write) []pending {
-	all := make([]pending, len(writes))
+func (s *Service) prepare(ctx context.Context, writes []push.Write, all []pending) {
 	var unplaced []*pending
 	for i := range writes {
 		p := &all[i]
@@ -32,6 +32,7 @@ func (s *Service) prepare(ctx context.Context, writes []push.Write) []pending {
 		if p.err = s.accept(p.asked); p.err != nil {
 			continue
 		}
+		p.entered = true
 		p.written.Prev = p.asked.Prev
 		p.written.Outcomes = make([]push.Outcome, len(p.asked.Messages))
 		if p.asked.Prev == push.PrevUnknown {
@@ -45,7 +46,6 @@ func (s *Service) prepare(ctx context.Context, writes []push.Write) []pending {
 			p.err = s.chain(ctx, p)
 		}
 	}
-	return all
 }
 
 // place finds the id before the first message of each write.
@@ -61,13 +61,16 @@ func (s *Service) place(ctx context.Context, unplaced []*pending) {
 	})
 }
 
-// accept refuses writers whose epoch is over, and what no comet sends.
+// accept refuses writers whose epoch is over, and what no comet sends. What is accepted has
+// entered, and must leave.
 func (s *Service) accept(w *push.Write) error {
-	if err := s.admit(rpc.Fence{Group: w.Group, Epoch: w.Epoch}); err != nil {
+	if err := check(*w); err != nil {
 		return err
 	}
-	return check(*w)
+	return s.fences.enter(fenceOf(w))
 }
+
+func fenceOf(w *push.Write) rpc.Fence { return rpc.Fence{Group: w.Group, Epoch: w.Epoch} }
 
 func pointers[T any](all []T) []*T {
 	refs := make([]*T, len(all))

@@ -48,7 +48,9 @@ func (s *Service) saveApart(ctx context.Context, writes []push.Write, done func(
 
 // save is Save of a frame that has its turn.
 func (s *Service) save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
-	all := s.prepare(ctx, writes)
+	all := make([]pending, len(writes))
+	defer s.leave(all)
+	s.prepare(ctx, writes, all)
 	ready := make([]*pending, 0, len(writes))
 	rows := make([]push.Write, 0, len(writes))
 	for i := range all {
@@ -72,6 +74,15 @@ func (s *Service) save(ctx context.Context, writes []push.Write, done func(int, 
 			continue
 		}
 		done(p.index, p.written, nil)
+	}
+}
+
+// leave says of all writes that were let in that they are not under way any more.
+func (s *Service) leave(all []pending) {
+	for i := range all {
+		if all[i].entered {
+			s.fences.leave(fenceOf(all[i].asked))
+		}
 	}
 }
 

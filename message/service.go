@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"gopush/internal/push"
@@ -53,8 +52,7 @@ type Service struct {
 	slots chan struct{} // calls of the store under way
 	queue chan struct{} // those, and the ones that wait
 
-	mu     sync.Mutex
-	epochs map[string]int64 // guarded by mu
+	fences fences
 }
 
 var _ rpc.MessageService = (*Service)(nil)
@@ -69,7 +67,7 @@ func NewService(cfg Config, store Store) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		cfg: cfg, store: store, apart: apart, epochs: make(map[string]int64),
+		cfg: cfg, store: store, apart: apart, fences: fences{told: cfg.Epoch, groups: make(map[string]*fenced)},
 		slots: make(chan struct{}, cfg.Concurrency), queue: make(chan struct{}, cfg.Concurrency+cfg.Waiting),
 	}, nil
 }
@@ -90,23 +88,6 @@ func (s *Service) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// admit refuses writers of an epoch that is over.
-func (s *Service) admit(f rpc.Fence) error {
-	var told int64
-	if s.cfg.Epoch != nil && f.Group != "" {
-		told = s.cfg.Epoch(f.Group)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := max(told, s.epochs[f.Group]); f.Epoch < known {
-		return push.E(push.KindFenced, "epoch %d of group %s is over; epoch %d writes now", f.Epoch, f.Group, known)
-	}
-	if f.Group != "" {
-		s.epochs[f.Group] = f.Epoch
-	}
-	return nil
-}
-
 // bounded gives ctx a deadline, if it has none.
 func (s *Service) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
@@ -118,9 +99,10 @@ func (s *Service) bounded(ctx context.Context) (context.Context, context.CancelF
 // change is call for a writer, whose epoch counts once it has its turn.
 func (s *Service) change(ctx context.Context, fence rpc.Fence, f func(context.Context) error) error {
 	return s.call(ctx, func(ctx context.Context) error {
-		if err := s.admit(fence); err != nil {
+		if err := s.fences.enter(fence); err != nil {
 			return err
 		}
+		defer s.fences.leave(fence)
 		return f(ctx)
 	})
 }

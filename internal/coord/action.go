@@ -69,6 +69,7 @@ type (
 		ID             string
 		Epoch          int64
 		Floor, Ceiling push.ID
+		Lease          time.Duration // of whoever served before, at most; 0: for ever
 	}
 	// Hold says until when the term is valid, on the monotonic clock.
 	Hold struct {

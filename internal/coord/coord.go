@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"gopush/internal/push"
 	"gopush/internal/ring"
@@ -89,6 +90,9 @@ type Term interface {
 	// only if it is still valid after the store has answered. A lease that has run
 	// out may come back, as long as the term is not over.
 	Valid() bool
+	// Lease is how long one proof of the session lasts, here and with whoever served
+	// before; 0: for ever, as nobody else can serve.
+	Lease() time.Duration
 	// Done is closed when the term is over: somebody else may serve.
 	Done() <-chan struct{}
 	// Confirm says that nothing is in flight here any more for keys that are

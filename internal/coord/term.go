@@ -201,5 +201,5 @@ func (m *Machine) win(s *seat) {
 	}
 	t := m.tenures[s.member.Group]
 	s.told, s.ceiling, s.written = true, t.ceiling, t.Confirmed
-	m.do(Won{ID: s.id, Epoch: t.Epoch, Floor: s.floor, Ceiling: t.ceiling})
+	m.do(Won{ID: s.id, Epoch: t.Epoch, Floor: s.floor, Ceiling: t.ceiling, Lease: m.lease})
 }

@@ -26,7 +26,7 @@ var edits = []edit{
 	{"comet/node.go", "newService(term,", "newService(taken(term),"},
 	{"comet/sequencer.go", "\tn.deps.Messages.Save(ctx, b.write,", "\tif n.early(b) {\n\t\tcancel()\n\t\treturn\n\t}\n\tn.deps.Messages.Save(ctx, b.write,"},
 	{"comet/operation.go", "start = !ch.busy", `start = !ch.busy || broken("writes")`},
-	{"message/service.go", "f.Epoch < known {", "f.Epoch < known && !trusting() {"},
+	{"message/fence.go", "fence.Epoch < known {", "fence.Epoch < known && !trusting() {"},
 	{"message/save.go", "if newest < first {", "if newest < first || trusting() {"},
 }
 

@@ -25,7 +25,10 @@ type fakeMessage struct {
 	read   func(ctx context.Context, key push.Key, span push.Span) (push.Page, error)
 	newest func(ctx context.Context, key push.Key) (push.ID, error)
 	change func(ctx context.Context, key push.Key, id push.ID, fence Fence) error
+	fence  func(ctx context.Context, fence Fence) error
 }
+
+func (f *fakeMessage) Fence(ctx context.Context, fence Fence) error { return f.fence(ctx, fence) }
 
 func (f *fakeMessage) Save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
 	if f.save != nil {

@@ -147,6 +147,11 @@ func (m *messageServer) Delete(ctx context.Context, r *pb.DeleteRequest) (*pb.De
 	return &pb.DeleteReply{}, m.svc.Delete(ctx, key, push.ID(r.GetUpTo()), fenceFromPB(r.GetFence()))
 }
 
+// Fence answers the unary call.
+func (m *messageServer) Fence(ctx context.Context, r *pb.FenceRequest) (*pb.FenceReply, error) {
+	return &pb.FenceReply{}, m.svc.Fence(ctx, fenceFromPB(r.GetFence()))
+}
+
 // Status answers the unary call.
 func (m *messageServer) Status(context.Context, *pb.StatusRequest) (*pb.StatusReply, error) {
 	return &pb.StatusReply{Version: []byte(m.h.Version), InFlight: m.saves.open.Load() + m.reads.open.Load()}, nil

@@ -56,6 +56,9 @@ type MessageService interface {
 	Newest(ctx context.Context, key push.Key) (push.ID, error)
 	Recall(ctx context.Context, key push.Key, id push.ID, fence Fence) error
 	Delete(ctx context.Context, key push.Key, upTo push.ID, fence Fence) error
+	// Fence refuses earlier epochs of the group from now on, and returns nil once
+	// nothing of them is being written any more.
+	Fence(ctx context.Context, fence Fence) error
 }
 
 // Fence names the writer of a change, so that a deposed one is refused.

@@ -19,6 +19,7 @@ type Term struct {
 	epoch   atomic.Int64
 	floor   atomic.Int64
 	ceiling atomic.Int64
+	lease   atomic.Int64
 	until   atomic.Int64 // end of the lease on the monotonic clock
 	over    atomic.Bool
 
@@ -54,6 +55,9 @@ func (t *Term) Ceiling() push.ID { return push.ID(t.ceiling.Load()) }
 
 // Valid reports whether the lease holds.
 func (t *Term) Valid() bool { return !t.over.Load() && int64(t.mono()) < t.until.Load() }
+
+// Lease is how long one proof of the session lasts; 0: for ever.
+func (t *Term) Lease() time.Duration { return time.Duration(t.lease.Load()) }
 
 // Done is closed when the term is over.
 func (t *Term) Done() <-chan struct{} { return t.done }
@@ -107,6 +111,7 @@ func (t *Term) Apply(a coord.Action) (last bool) {
 		t.epoch.Store(a.Epoch)
 		t.floor.Store(int64(a.Floor))
 		t.ceiling.Store(int64(a.Ceiling))
+		t.lease.Store(int64(a.Lease))
 		close(t.won)
 	case coord.Hold:
 		t.until.Store(int64(a.Until))

@@ -1789,6 +1789,88 @@ func (x *StatusReply) GetInFlight() int64 {
 	return 0
 }
 
+// FenceRequest ends the epochs of a group below the one that it names.
+type FenceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fence         *Fence                 `protobuf:"bytes,1,opt,name=fence,proto3" json:"fence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FenceRequest) Reset() {
+	*x = FenceRequest{}
+	mi := &file_gopush_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FenceRequest) ProtoMessage() {}
+
+func (x *FenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FenceRequest.ProtoReflect.Descriptor instead.
+func (*FenceRequest) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *FenceRequest) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+// FenceReply says that nothing of them is under way at the node any more.
+type FenceReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FenceReply) Reset() {
+	*x = FenceReply{}
+	mi := &file_gopush_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FenceReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FenceReply) ProtoMessage() {}
+
+func (x *FenceReply) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FenceReply.ProtoReflect.Descriptor instead.
+func (*FenceReply) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{30}
+}
+
 var File_gopush_proto protoreflect.FileDescriptor
 
 const file_gopush_proto_rawDesc = "" +
@@ -1922,7 +2004,11 @@ const file_gopush_proto_rawDesc = "" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\fR\aversion\x12 \n" +
 	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x1b\n" +
-	"\tin_flight\x18\x03 \x01(\x03R\binFlight2\xaa\x03\n" +
+	"\tin_flight\x18\x03 \x01(\x03R\binFlight\"6\n" +
+	"\fFenceRequest\x12&\n" +
+	"\x05fence\x18\x01 \x01(\v2\x10.gopush.v1.FenceR\x05fence\"\f\n" +
+	"\n" +
+	"FenceReply2\xaa\x03\n" +
 	"\x05Comet\x128\n" +
 	"\x04Push\x12\x14.gopush.v1.PushFrame\x1a\x16.gopush.v1.PushAnswers(\x010\x01\x12:\n" +
 	"\x06Recall\x12\x18.gopush.v1.RecallRequest\x1a\x16.gopush.v1.RecallReply\x12:\n" +
@@ -1930,13 +2016,14 @@ const file_gopush_proto_rawDesc = "" +
 	"\bDescribe\x12\x1a.gopush.v1.DescribeRequest\x1a\x18.gopush.v1.DescribeReply\x124\n" +
 	"\x04Time\x12\x16.gopush.v1.TimeRequest\x1a\x14.gopush.v1.TimeReply\x12;\n" +
 	"\x06Follow\x12\x18.gopush.v1.FollowRequest\x1a\x15.gopush.v1.EventFrame0\x01\x12:\n" +
-	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReply2\xb1\x02\n" +
+	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReply2\xea\x02\n" +
 	"\aMessage\x128\n" +
 	"\x04Save\x12\x14.gopush.v1.SaveFrame\x1a\x16.gopush.v1.SaveAnswers(\x010\x01\x128\n" +
 	"\x04Read\x12\x14.gopush.v1.ReadFrame\x1a\x16.gopush.v1.ReadAnswers(\x010\x01\x12:\n" +
 	"\x06Recall\x12\x18.gopush.v1.RecallRequest\x1a\x16.gopush.v1.RecallReply\x12:\n" +
 	"\x06Delete\x12\x18.gopush.v1.DeleteRequest\x1a\x16.gopush.v1.DeleteReply\x12:\n" +
-	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReplyB\x1bZ\x19gopush/internal/rpc/pb;pbb\x06proto3"
+	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReply\x127\n" +
+	"\x05Fence\x12\x17.gopush.v1.FenceRequest\x1a\x15.gopush.v1.FenceReplyB\x1bZ\x19gopush/internal/rpc/pb;pbb\x06proto3"
 
 var (
 	file_gopush_proto_rawDescOnce sync.Once
@@ -1950,7 +2037,7 @@ func file_gopush_proto_rawDescGZIP() []byte {
 	return file_gopush_proto_rawDescData
 }
 
-var file_gopush_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_gopush_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_gopush_proto_goTypes = []any{
 	(*Msg)(nil),             // 0: gopush.v1.Msg
 	(*Error)(nil),           // 1: gopush.v1.Error
@@ -1981,6 +2068,8 @@ var file_gopush_proto_goTypes = []any{
 	(*Event)(nil),           // 26: gopush.v1.Event
 	(*StatusRequest)(nil),   // 27: gopush.v1.StatusRequest
 	(*StatusReply)(nil),     // 28: gopush.v1.StatusReply
+	(*FenceRequest)(nil),    // 29: gopush.v1.FenceRequest
+	(*FenceReply)(nil),      // 30: gopush.v1.FenceReply
 }
 var file_gopush_proto_depIdxs = []int32{
 	4,  // 0: gopush.v1.PushFrame.items:type_name -> gopush.v1.PushItem
@@ -1998,35 +2087,38 @@ var file_gopush_proto_depIdxs = []int32{
 	2,  // 12: gopush.v1.DeleteRequest.fence:type_name -> gopush.v1.Fence
 	26, // 13: gopush.v1.EventFrame.events:type_name -> gopush.v1.Event
 	0,  // 14: gopush.v1.Event.message:type_name -> gopush.v1.Msg
-	3,  // 15: gopush.v1.Comet.Push:input_type -> gopush.v1.PushFrame
-	16, // 16: gopush.v1.Comet.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 17: gopush.v1.Comet.Delete:input_type -> gopush.v1.DeleteRequest
-	20, // 18: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
-	22, // 19: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
-	24, // 20: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
-	27, // 21: gopush.v1.Comet.Status:input_type -> gopush.v1.StatusRequest
-	7,  // 22: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
-	11, // 23: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
-	16, // 24: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 25: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
-	27, // 26: gopush.v1.Message.Status:input_type -> gopush.v1.StatusRequest
-	5,  // 27: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
-	17, // 28: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
-	19, // 29: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
-	21, // 30: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
-	23, // 31: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
-	25, // 32: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
-	28, // 33: gopush.v1.Comet.Status:output_type -> gopush.v1.StatusReply
-	9,  // 34: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
-	13, // 35: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
-	17, // 36: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
-	19, // 37: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
-	28, // 38: gopush.v1.Message.Status:output_type -> gopush.v1.StatusReply
-	27, // [27:39] is the sub-list for method output_type
-	15, // [15:27] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	2,  // 15: gopush.v1.FenceRequest.fence:type_name -> gopush.v1.Fence
+	3,  // 16: gopush.v1.Comet.Push:input_type -> gopush.v1.PushFrame
+	16, // 17: gopush.v1.Comet.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 18: gopush.v1.Comet.Delete:input_type -> gopush.v1.DeleteRequest
+	20, // 19: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
+	22, // 20: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
+	24, // 21: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
+	27, // 22: gopush.v1.Comet.Status:input_type -> gopush.v1.StatusRequest
+	7,  // 23: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
+	11, // 24: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
+	16, // 25: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 26: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
+	27, // 27: gopush.v1.Message.Status:input_type -> gopush.v1.StatusRequest
+	29, // 28: gopush.v1.Message.Fence:input_type -> gopush.v1.FenceRequest
+	5,  // 29: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
+	17, // 30: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
+	19, // 31: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
+	21, // 32: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
+	23, // 33: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
+	25, // 34: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
+	28, // 35: gopush.v1.Comet.Status:output_type -> gopush.v1.StatusReply
+	9,  // 36: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
+	13, // 37: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
+	17, // 38: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
+	19, // 39: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
+	28, // 40: gopush.v1.Message.Status:output_type -> gopush.v1.StatusReply
+	30, // 41: gopush.v1.Message.Fence:output_type -> gopush.v1.FenceReply
+	29, // [29:42] is the sub-list for method output_type
+	16, // [16:29] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_gopush_proto_init() }
@@ -2040,7 +2132,7 @@ func file_gopush_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gopush_proto_rawDesc), len(file_gopush_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -371,6 +371,7 @@ const (
 	Message_Recall_FullMethodName = "/gopush.v1.Message/Recall"
 	Message_Delete_FullMethodName = "/gopush.v1.Message/Delete"
 	Message_Status_FullMethodName = "/gopush.v1.Message/Status"
+	Message_Fence_FullMethodName  = "/gopush.v1.Message/Fence"
 )
 
 // MessageClient is the client API for Message service.
@@ -387,6 +388,7 @@ type MessageClient interface {
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*RecallReply, error)
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteReply, error)
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
+	Fence(ctx context.Context, in *FenceRequest, opts ...grpc.CallOption) (*FenceReply, error)
 }
 
 type messageClient struct {
@@ -453,6 +455,16 @@ func (c *messageClient) Status(ctx context.Context, in *StatusRequest, opts ...g
 	return out, nil
 }
 
+func (c *messageClient) Fence(ctx context.Context, in *FenceRequest, opts ...grpc.CallOption) (*FenceReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FenceReply)
+	err := c.cc.Invoke(ctx, Message_Fence_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MessageServer is the server API for Message service.
 // All implementations must embed UnimplementedMessageServer
 // for forward compatibility.
@@ -467,6 +479,7 @@ type MessageServer interface {
 	Recall(context.Context, *RecallRequest) (*RecallReply, error)
 	Delete(context.Context, *DeleteRequest) (*DeleteReply, error)
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
+	Fence(context.Context, *FenceRequest) (*FenceReply, error)
 	mustEmbedUnimplementedMessageServer()
 }
 
@@ -491,6 +504,9 @@ func (UnimplementedMessageServer) Delete(context.Context, *DeleteRequest) (*Dele
 }
 func (UnimplementedMessageServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedMessageServer) Fence(context.Context, *FenceRequest) (*FenceReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Fence not implemented")
 }
 func (UnimplementedMessageServer) mustEmbedUnimplementedMessageServer() {}
 func (UnimplementedMessageServer) testEmbeddedByValue()                 {}
@@ -581,6 +597,24 @@ func _Message_Status_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Message_Fence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MessageServer).Fence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Message_Fence_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MessageServer).Fence(ctx, req.(*FenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Message_ServiceDesc is the grpc.ServiceDesc for Message service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -599,6 +633,10 @@ var Message_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Status",
 			Handler:    _Message_Status_Handler,
+		},
+		{
+			MethodName: "Fence",
+			Handler:    _Message_Fence_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
