@@ -182,6 +182,102 @@ func TestRetryOfWhatWasGivenUpLast(t *testing.T) {
 	}
 }
 
+// A row of several messages was given up: what follows one of them at first is the rest of
+// its row.
+//
+// Broken once by looking at the next message alone: an id below readers' cursors was acknowledged.
+func TestRetryOfARowThatWasGivenUp(t *testing.T) {
+	for _, next := range []bool{false, true} {
+		n := newNode(t, nil)
+		if _, err := n.write(0, msg(16, `"first"`)); err != nil {
+			t.Fatal(err)
+		}
+		n.land(16, msg(32, `"late"`, "i"), msg(48, `"later"`))
+		prev := push.ID(16)
+		if next {
+			if _, err := n.write(prev, msg(64, `"next"`)); err != nil {
+				t.Fatal(err)
+			}
+			prev = 64
+		}
+		w, err := n.write(prev, msg(80, `"late"`, "i"))
+		if err != nil || outcomes(w)[0] != (push.Outcome{Status: push.Stored, ID: 80}) {
+			t.Fatalf("%+v, %v", w, err)
+		}
+	}
+}
+
+// What was acknowledged stays, although a row that was given up before lands behind it with an
+// earlier place.
+//
+// Broken once by taking that row's word for it: an acknowledged message was discarded.
+func TestALateRowDiscardsNothing(t *testing.T) {
+	n := newNode(t, nil)
+	if _, err := n.write(0, msg(16, `"first"`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.write(16, msg(32, `"mine"`, "i"), msg(48, `"too"`)); err != nil {
+		t.Fatal(err)
+	}
+	n.land(16, msg(64, `"late"`), msg(80, `"later"`))
+	prev := push.ID(48)
+	for _, id := range []push.ID{96, 128} { // the second time the stream has gone on
+		w, err := n.write(prev, msg(id, `"mine"`, "i"), msg(id+16, `"next"`))
+		if err != nil || outcomes(w)[0] != (push.Outcome{Status: push.Duplicate, ID: 32}) {
+			t.Fatalf("%+v, %v", w, err)
+		}
+		prev = id + 16
+	}
+}
+
+// land stores a row past the service, as one that was given up does when it lands late.
+func (n node) land(prev push.ID, msgs ...push.Message) {
+	n.t.Helper()
+	for i := range msgs {
+		msgs[i].Prev, prev = prev, msgs[i].ID
+	}
+	if errs := n.store.Save(n.t.Context(), []push.Write{{Key: "k", Messages: msgs}}); errs[0] != nil {
+		n.t.Fatal(errs[0])
+	}
+}
+
+// landing is a store in which a row lands after the newest id was read.
+type landing struct {
+	message.Store
+	land func()
+}
+
+func (l *landing) Newest(ctx context.Context, key push.Key) (push.ID, error) {
+	id, err := l.Store.Newest(ctx, key)
+	if l.land != nil {
+		l.land()
+		l.land = nil
+	}
+	return id, err
+}
+
+// A row that was given up lands while its retry is under way: the retry's write has its place
+// already, before it. Nothing is stored and nothing acknowledged until both are seen.
+//
+// Broken once by acknowledging the row: readers went past it with the retry's write.
+func TestARowLandsDuringItsRetry(t *testing.T) {
+	l := &landing{}
+	n := newNode(t, func(s message.Store) message.Store { l.Store = s; return l })
+	if _, err := n.write(0, msg(16, `"first"`)); err != nil {
+		t.Fatal(err)
+	}
+	l.land = func() { n.land(16, msg(32, `"late"`, "i"), msg(48, `"too"`)) }
+	again := []push.Message{msg(64, `"late"`, "i"), msg(80, `"next"`)}
+	if w, err := n.write(push.PrevUnknown, again...); !push.Is(err, push.KindStoreUnavailable) {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	w, err := n.write(push.PrevUnknown, again...)
+	if err != nil || outcomes(w)[0] != (push.Outcome{Status: push.Duplicate, ID: 32}) {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	n.want("0<16", "16<32", "32<48", "48<80")
+}
+
 // doubtful is a store that claims an idempotency key before its message is there.
 type doubtful struct {
 	message.Store

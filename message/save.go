@@ -170,6 +170,11 @@ func (s *Service) repeat(ctx context.Context, w push.Write, prev push.ID, m *pus
 		return compare(found.ID, same), nil
 	}
 	gone := found.InDoubt
+	if !gone && w.Prev == push.PrevUnknown && found.ID > prev {
+		// It has landed after the write was given its place, and is no longer behind it. The
+		// next attempt finds both.
+		return fresh, errLanded
+	}
 	if !gone {
 		if gone, err = s.offChain(ctx, w.Key, prev, found.ID); err != nil {
 			return fresh, err
@@ -190,15 +195,45 @@ func compare(id push.ID, same bool) push.Outcome {
 	return push.Outcome{Status: push.Conflict, ID: id}
 }
 
-// offChain reports whether a stored id was given up by its comet: the stream went
-// on without it, so the message after it follows an earlier one.
+// chainPages bounds how far offChain looks: two rows that were given up, and more.
+const chainPages = 4
+
+// errLanded is the reason to place a write anew.
+var errLanded = errors.New("an earlier write of the key has landed just now")
+
+// offChain reports whether a stored id was given up by its comet: the stream, which ends at
+// prev, went on without it. Then what follows it has an earlier place, but first there may be the
+// rest of its own row, which was given up with it. A later row that was given up says so as
+// well, and is overruled by what has its place behind id.
 func (s *Service) offChain(ctx context.Context, key push.Key, prev, id push.ID) (bool, error) {
-	page, err := s.store.Read(ctx, key, push.Span{After: id, Limit: 1})
-	if err != nil {
-		return false, err
+	if prev <= id {
+		return prev < id, nil
 	}
-	if len(page.Messages) > 0 {
-		return page.Messages[0].Prev < id, nil
+	passed := false
+	tip := id // the end of what is known to follow id
+	at := id
+	for range chainPages {
+		page, err := s.store.Read(ctx, key, push.Span{After: at, Until: prev, Limit: push.MaxBurstMessages + 1})
+		if err != nil {
+			return false, err
+		}
+		for _, m := range page.Messages {
+			switch {
+			case m.Prev < id:
+				passed = true
+			case !passed:
+				tip = m.ID
+			case m.Prev <= tip:
+				return false, nil
+			}
+		}
+		if !page.More {
+			return passed && prev > tip, nil
+		}
+		if !passed && len(page.Messages) > push.MaxBurstMessages {
+			return false, nil // a whole row, and more, and all of it goes on from id
+		}
+		at = page.Next
 	}
-	return prev < id, nil
+	return passed, nil
 }
