@@ -40,8 +40,10 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	case err = <-failed:
 	}
 	err = errors.Join(err, s.stop(base, servers))
-	// Close ends connections, not handlers: those see the end of their context.
+	// Close ends connections, not handlers: those see the end of their context, or, if they
+	// outlive their client, of all.
 	cut()
+	s.cut()
 	s.gate.close()
 	wg.Wait()
 	return err

@@ -101,6 +101,29 @@ func TestRunCutsOff(t *testing.T) {
 	_, _ = io.ReadAll(conn) // ends: the connection is closed
 }
 
+// TestRunCutsOffABatch whose lines wait for a node that hangs, of either protocol: they outlive
+// their client, but not the stop.
+//
+// Broken once by waiting for them: a node that had been told to stop did not end.
+func TestRunCutsOffABatch(t *testing.T) {
+	for target, body := range map[string]string{
+		"/v2/messages/batch":                `{"key":"K","data":1}` + "\n",
+		"/1/admin/push/mprivate?expire=600": `{"m":"1","k":"K"}`,
+	} {
+		c := newCluster(t, "node1")
+		c.stopped = true
+		r := run(t, newServer(t, c, discard(), func(cfg *Config) { cfg.Drain, cfg.PushTimeout = 20*time.Millisecond, time.Hour }))
+		conn := r.dial(t, r.admin, "POST "+target+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+testToken+"\r\nContent-Type: application/json\r\n"+
+			fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body))
+		waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.ignored == 1 })
+		r.stop()
+		if err := <-r.done; err == nil || !strings.Contains(err.Error(), "cut off after 20ms") {
+			t.Errorf("%s: Run: %v", target, err)
+		}
+		_, _ = io.ReadAll(conn) // ends: the connection is closed
+	}
+}
+
 // TestRunEndsABatch: a stream that would go on for ever does not hold the stop.
 func TestRunEndsABatch(t *testing.T) {
 	r := run(t, newServer(t, newCluster(t, "node1"), discard()))

@@ -122,8 +122,8 @@ func (p *pipeline) next() *item {
 	return it
 }
 
-// wait blocks until something has happened.
-func (p *pipeline) wait() {
+// wait blocks until something has happened; false: the node stops, and waits no longer.
+func (p *pipeline) wait() bool {
 	select {
 	case r := <-p.results:
 		p.settle(r)
@@ -133,7 +133,10 @@ func (p *pipeline) wait() {
 		p.compare()
 	case <-p.deposed.C:
 		p.abandon()
+	case <-p.s.over:
+		return false
 	}
+	return true
 }
 
 // pump sends what waits in l as far as it may, and parks or drops the lane when

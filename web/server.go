@@ -21,6 +21,8 @@ type Server struct {
 	gate     *gate         // counts the requests in progress
 	draining chan struct{} // closed when an orderly stop begins
 	drain    func()        // closes draining, once
+	over     chan struct{} // closed when what the drain has left is cut off
+	cut      func()        // closes over, once
 }
 
 // New makes a Server. It starts nothing; see Run.
@@ -31,8 +33,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := deps.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, deps: deps, gate: newGate(), draining: make(chan struct{})}
+	s := &Server{cfg: cfg, deps: deps, gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
+	s.cut = sync.OnceFunc(func() { close(s.over) })
 	s.buffers.New = func() any { return new([]byte) }
 	s.clock = newClock(deps.Directory, deps.Comet, cfg.TimeTimeout, deps.Now)
 	m, err := newMetrics(deps.Metrics)

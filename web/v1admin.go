@@ -189,8 +189,8 @@ func (s *Server) pushMany(ctx context.Context, keys []string, p push.Push) (fail
 		if len(left) > 0 && !line.full() {
 			p.Key, left = push.Key(left[0]), left[1:]
 			line.add(p)
-		} else {
-			line.wait()
+		} else if !line.wait() {
+			break // nobody is there to be answered
 		}
 		for it := line.next(); it != nil; it = line.next() {
 			ok[string(it.push.Key)] = it.err == nil

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -56,7 +57,11 @@ type batch struct {
 	buf       []byte // replies that are not written yet
 	answered  int
 	dirty     bool // something was written since the last flush
+	over      bool // the server's stop waits no longer
 }
+
+// errCutOff ends a batch whose lines have had their time to end.
+var errCutOff = errors.New("cut off, as the node stops")
 
 // newBatch prepares the two directions of r; nothing moves yet.
 func newBatch(s *Server, w http.ResponseWriter, r *http.Request) *batch {
@@ -67,7 +72,7 @@ func newBatch(s *Server, w http.ResponseWriter, r *http.Request) *batch {
 }
 
 // run answers until the input has ended and every line has its reply. The error
-// is that of the client's connection.
+// is that of the client's connection, or errCutOff.
 func (b *batch) run() error {
 	lines := b.input.lines
 	for lines != nil || !b.line.empty() {
@@ -83,6 +88,9 @@ func (b *batch) run() error {
 		}
 		if !b.step(in) {
 			lines = nil
+		}
+		if b.over {
+			return errCutOff
 		}
 		if err := b.answer(); err != nil {
 			return err
@@ -116,6 +124,8 @@ func (b *batch) step(in <-chan line) bool {
 		b.line.abandon()
 	case <-stop:
 		b.input.stop()
+	case <-b.s.over:
+		b.over = true
 	}
 	return true
 }
