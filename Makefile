@@ -13,6 +13,10 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
 TIMEOUT  ?= 20m
+FAULTS   ?= 200
+STORE    ?= embedded
+SEED     ?=
+REPORT   ?= $(CURDIR)/build/faults.txt
 
 # The race detector needs cgo, which Go turns off where there is no C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
@@ -28,12 +32,13 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run hbase build test all-tests faults quick race fuzz bench benchcmp lint fmt check proto docs clean
+.PHONY: help run hbase build test all-tests faults long-faults quick race fuzz bench benchcmp lint fmt check proto docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\n  Variables: ARGS (run, hbase), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race)\n' \
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  Variables: ARGS (run, hbase), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race),\n' \
 		'$(FUZZTIME)' '$(BENCH)' '$(COUNT)' '$(TIMEOUT)'
+	@printf '    FAULTS=%s, STORE=%s (or hbase), SEED and REPORT=%s (faults)\n' '$(FAULTS)' '$(STORE)' 'build/faults.txt'
 
 run: build ## start everything in one process, with its data in ./gopush-data
 	@exec build/gopush serve $(ARGS)
@@ -61,19 +66,26 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # The scenarios run twice: on the embedded store among all tests, and on HBase, where
 # the roles are processes of their own as well. What starves a process for seconds makes
 # it look dead, so whatever kills and stops ZooKeeper and HBase runs last, and alone.
-ALONE := ^(TestFleet|TestFleetChanges|TestFleetMeans|TestStoreFaults|TestStack)$$
+ALONE := ^(TestFleet|TestFleetChanges|TestFleetMeans|TestFaults|TestStoreFaults|TestStack)$$
 # What takes longest begins first.
 LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
 	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(ALONE)' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
 	$(STAGE) 'the scenarios on HBase'
-	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^(TestStoreFaults|TestNegativeControls)$$' ./internal/e2e
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^(TestFaults|TestStoreFaults|TestNegativeControls)$$' ./internal/e2e
 	$(STAGE) 'faults of ZooKeeper'
 	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./internal/coord/zk
+	$(STAGE) 'faults of a cluster'
+	@$(GATE) -count=1 -timeout $(TIMEOUT) -run '^TestFaults$$' ./internal/e2e
 	$(STAGE) 'faults of HBase'
 	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' ./hbase/hbasetest ./internal/e2e
 
-faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role under load, for long, and prove that nothing is lost
+faults: ## have FAULTS faults, drawn from SEED, happen to a cluster on STORE, and prove that nothing is lost (docs/faults.md)
+	@mkdir -p build
+	@GOPUSH_E2E_FAULTS='$(FAULTS)' GOPUSH_E2E_STORE='$(STORE)' GOPUSH_E2E_SEED='$(SEED)' GOPUSH_E2E_REPORT='$(REPORT)' \
+		$(GO) test -count=1 -timeout 180m -v -run '^TestFaults$$' ./internal/e2e
+
+long-faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role, one after the other, each for as long as operators fear
 	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet|TestFleetChanges)$$' ./internal/e2e
 
 quick: ## the unit tests alone, without HBase and the race detector; under 20 s

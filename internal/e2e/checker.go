@@ -40,17 +40,19 @@ const (
 	Phantom ViolationKind = "phantom"
 	// Broken: the id before a message is not the one that the reader has.
 	Broken ViolationKind = "broken chain"
+	// Deposed: a node that had a successor acknowledged what it had been asked before.
+	Deposed ViolationKind = "deposed"
 	// Faulty: an actor reported it.
 	Faulty ViolationKind = "fault"
 )
 
 // Check proves a history, or names what is wrong with it: every acknowledged
 // message is with every reader that finished exactly once and in order; a push
-// whose outcome is unknown at most once; a refused one never.
+// whose outcome is unknown with all of them or none, at most once; a refused one never.
 func Check(events []Event) []Violation {
 	c := &checker{
 		pushes: make(map[string]*pushed), streams: make(map[string]*streamState), readers: make(map[readerKey]*readerState),
-		opened: make(map[string]opening),
+		opened: make(map[string]opening), deposed: make(map[string]int),
 	}
 	for i, e := range events {
 		c.pusherSide(i, e)
@@ -66,26 +68,38 @@ func Check(events []Event) []Violation {
 type pushed struct {
 	stream  string
 	expires int64 // the latest that its life can end; 0: after the test
-	floor   int64 // the highest id acknowledged in its stream before the first try
+	// floor is the highest id of its stream that anybody knew before the first try.
+	floor   int64
 	id      int64 // 0: never acknowledged
+	seen    int64 // the id under which a reader got it first; 0: none has
 	unknown bool  // some try may have been stored
+	began   int64 // unix ms, the first try
+	tried   int   // the index of the last try
 }
 
 // streamState is what is known of a stream.
 type streamState struct {
-	highest int64 // acknowledged so far
+	highest int64 // acknowledged or seen so far
 	acked   []string
-	// withdrawn holds when the recall of an id was answered, as the index of the
-	// event; maybe has what somebody tried to recall.
-	withdrawn map[int64]int
+	// byID has the token of each id that was acknowledged, after all outcomes were taken
+	// in; mortal says that something without an ack had an expiry.
+	byID   map[int64]string
+	mortal bool
+	// withdrawn holds when the recall of an id was answered; maybe has what somebody
+	// tried to recall.
+	withdrawn map[int64]moment
 	maybe     map[int64]bool
+	owners    map[int64]string // the token of each id that a reader has seen
 }
 
-// opening is when a reader asked: everything that it sees next was sent later.
-type opening struct {
+// moment is a place in the history.
+type moment struct {
 	index int
 	at    int64
 }
+
+// opening is when a reader asked: everything that it sees next was sent later.
+type opening = moment
 
 type readerKey struct{ reader, stream string }
 
@@ -94,6 +108,10 @@ type readerState struct {
 	cursor int64
 	jumped bool // the cursor comes from a gap
 	seen   map[string]int64
+	blind  bool // its protocol does not tell the ids before messages
+	// owed are tokens without an ack that others have seen while the cursor was still
+	// below them.
+	owed []string
 }
 
 type checker struct {
@@ -101,6 +119,8 @@ type checker struct {
 	streams map[string]*streamState
 	readers map[readerKey]*readerState
 	opened  map[string]opening // of each reader, the last one
+	deposed map[string]int     // the index of the last time, of each node
+	wrong   []int64            // unix ms: when clocks became wrong and right, in turn
 	found   []Violation
 }
 
@@ -111,7 +131,7 @@ func (c *checker) complain(kind ViolationKind, e Event, format string, args ...a
 func (c *checker) stream(name string) *streamState {
 	s := c.streams[name]
 	if s == nil {
-		s = &streamState{withdrawn: make(map[int64]int), maybe: make(map[int64]bool)}
+		s = &streamState{withdrawn: make(map[int64]moment), maybe: make(map[int64]bool), owners: make(map[int64]string)}
 		c.streams[name] = s
 	}
 	return s
@@ -123,16 +143,25 @@ func (c *checker) pusherSide(i int, e Event) {
 	switch e.Kind {
 	case EvTry:
 		if c.pushes[e.Token] == nil {
-			c.pushes[e.Token] = &pushed{stream: e.Stream, floor: s.highest}
+			c.pushes[e.Token] = &pushed{stream: e.Stream, floor: s.highest, began: e.At}
 		}
+		c.pushes[e.Token].tried = i
 		c.pushes[e.Token].expires = max(c.pushes[e.Token].expires, e.Expires)
 	case EvOutcome:
 		c.outcome(s, e)
+	case EvSeen:
+		s.highest = max(s.highest, e.ID)
+	case EvDeposed:
+		c.deposed[e.Node] = i
+	case EvClock:
+		if (e.ID != 0) == (len(c.wrong)%2 == 0) {
+			c.wrong = append(c.wrong, e.At)
+		}
 	case EvWithdraw:
 		s.maybe[e.ID] = true
 	case EvWithdrawn:
 		if _, again := s.withdrawn[e.ID]; e.State == Acked && !again {
-			s.withdrawn[e.ID] = i
+			s.withdrawn[e.ID] = moment{i, e.At}
 		}
 	default:
 	}
@@ -145,6 +174,9 @@ func (c *checker) outcome(s *streamState, e Event) {
 		return
 	}
 	p.expires = max(p.expires, e.Expires)
+	if at, ok := c.deposed[e.Node]; ok && e.State == Acked && at > p.tried {
+		c.complain(Deposed, e, "%s acknowledges %s (id %d) after it had a successor", e.Node, e.Token, e.ID)
+	}
 	switch {
 	case e.State == Unknown:
 		p.unknown = true
@@ -152,7 +184,7 @@ func (c *checker) outcome(s *streamState, e Event) {
 	case p.id == 0:
 		p.id = e.ID
 		if e.ID <= p.floor {
-			c.complain(Reordered, e, "%s got the id %d after %d had been acknowledged", e.Token, e.ID, p.floor)
+			c.complain(Reordered, e, "%s got the id %d after %d was known", e.Token, e.ID, p.floor)
 		}
 		s.highest = max(s.highest, e.ID)
 		s.acked = append(s.acked, e.Token)
@@ -170,6 +202,15 @@ func (c *checker) idsUnique() {
 			if a, b := s.acked[i-1], s.acked[i]; c.pushes[a].id == c.pushes[b].id {
 				c.complain(Duplicated, Event{Stream: name}, "the id %d was given to %s and to %s", c.pushes[a].id, a, b)
 			}
+		}
+		s.byID = make(map[int64]string, len(s.acked))
+		for _, token := range s.acked {
+			s.byID[c.pushes[token].id] = token
+		}
+	}
+	for _, p := range c.pushes {
+		if p.expires != 0 && p.id == 0 {
+			c.stream(p.stream).mortal = true
 		}
 	}
 }

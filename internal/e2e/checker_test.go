@@ -7,15 +7,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
 
 // script makes a history line by line, with times that count up.
-type script struct{ events []Event }
+type script struct {
+	events []Event
+	skip   time.Duration // added to the times
+}
 
 func (s *script) add(e Event) {
-	e.At = int64(1000 + len(s.events))
+	e.At = int64(1000+len(s.events)) + s.skip.Milliseconds()
 	s.events = append(s.events, e)
 }
 
@@ -36,6 +40,10 @@ func (s *script) recall(id int64) {
 }
 
 func (s *script) reader() { s.add(Event{Kind: EvReader, Reader: "r", Stream: "k"}) }
+func (s *script) other() {
+	s.add(Event{Kind: EvReader, Reader: "other", Stream: "k"})
+	s.add(Event{Kind: EvOpened, Reader: "other"})
+}
 func (s *script) open()   { s.add(Event{Kind: EvOpened, Reader: "r"}) }
 func (s *script) finish() { s.add(Event{Kind: EvFinished, Reader: "r", Stream: "k"}) }
 
@@ -203,6 +211,97 @@ var planted = []struct {
 		s.ack("a", 32)
 		s.see("a", 32, 0)
 		s.add(Event{Kind: EvGap, Reader: "r", Stream: "k", After: 0, ID: 16})
+	}},
+	{"one reader has seen it, another never does", Lost, func(s *script) {
+		s.other()
+		s.try("a")
+		s.outcome("a", Unknown, 0)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "a", ID: 16})
+		s.ack("b", 32)
+		s.see("b", 32, 0)
+	}},
+	{"the same, by a protocol without a chain", "", func(s *script) {
+		s.other()
+		s.try("a")
+		s.outcome("a", Unknown, 0)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "a", ID: 16})
+		s.ack("b", 32)
+		s.see("b", 32, PrevUnknown)
+	}},
+	{"it turns up behind a reader, without an ack", "", func(s *script) {
+		s.other()
+		s.try("a")
+		s.outcome("a", Unknown, 0)
+		s.ack("b", 32)
+		s.see("b", 32, PrevUnknown)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "a", ID: 16})
+	}},
+	{"one push under two ids, for two readers", Duplicated, func(s *script) {
+		s.other()
+		s.try("a")
+		s.outcome("a", Unknown, 0)
+		s.see("a", 16, 0)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "a", ID: 32})
+	}},
+	{"one id for two pushes, for two readers", Duplicated, func(s *script) {
+		s.other()
+		s.ack("a", 16)
+		s.see("a", 16, 0)
+		s.try("b")
+		s.outcome("b", Unknown, 0)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "b", ID: 16})
+	}},
+	{"pushed when a higher id was known, acknowledged", Reordered, func(s *script) {
+		s.other()
+		s.try("b")
+		s.outcome("b", Unknown, 0)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "b", ID: 32})
+		s.ack("a", 16)
+		s.see("a", 16, 0)
+		s.see("b", 32, 16)
+	}},
+	{"pushed when a higher id was known, never acknowledged", Reordered, func(s *script) {
+		s.other()
+		s.ack("b", 32)
+		s.add(Event{Kind: EvSeen, Reader: "other", Stream: "k", Token: "b", ID: 32})
+		s.try("a")
+		s.outcome("a", Unknown, 0)
+		s.see("a", 16, 0)
+		s.see("b", 32, 16)
+	}},
+	{"acknowledged by who had a successor", Deposed, func(s *script) {
+		s.add(Event{Kind: EvTry, Stream: "k", Token: "a", Node: "n"})
+		s.add(Event{Kind: EvDeposed, Node: "n"})
+		s.add(Event{Kind: EvOutcome, Stream: "k", Token: "a", Node: "n", State: Acked, ID: 16})
+		s.see("a", 16, 0)
+	}},
+	{"acknowledged by who serves again", "", func(s *script) {
+		s.add(Event{Kind: EvDeposed, Node: "n"})
+		s.add(Event{Kind: EvTry, Stream: "k", Token: "a", Node: "n"})
+		s.add(Event{Kind: EvOutcome, Stream: "k", Token: "a", Node: "n", State: Acked, ID: 16})
+		s.see("a", 16, 0)
+	}},
+	{"expired, by a clock that was wrong", "", func(s *script) {
+		s.add(Event{Kind: EvTry, Stream: "k", Token: "a", Expires: 1002})
+		s.outcome("a", Acked, 16)
+		s.add(Event{Kind: EvClock, ID: 1})
+		s.open()
+		s.see("a", 16, 0)
+	}},
+	{"expired, after the clocks were right again", Resurrected, func(s *script) {
+		s.add(Event{Kind: EvClock, ID: 1})
+		s.add(Event{Kind: EvClock})
+		s.add(Event{Kind: EvTry, Stream: "k", Token: "a", Expires: 1004})
+		s.outcome("a", Acked, 16)
+		s.add(Event{Kind: EvNote, Text: "time passes"})
+		s.open()
+		s.see("a", 16, 0)
+	}},
+	{"recalled long before it came, to who was connected", Resurrected, func(s *script) {
+		s.ack("a", 16)
+		s.recall(16)
+		s.skip = time.Hour
+		s.see("a", 16, 0)
 	}},
 	{"an actor's own complaint", Faulty, func(s *script) {
 		s.add(Event{Kind: EvFault, Reader: "r", Text: "+h came twice"})

@@ -313,6 +313,11 @@ func (p *Part) settings() (config.Serve, error) {
 	if p.fleet.topology.RemoveAfter != 0 {
 		s.Coordination.RemoveAfter = p.fleet.topology.RemoveAfter
 	}
+	if p.Roles.Has(serve.Web) {
+		// Of that, half is for requests in progress. A push may wait for a node that hangs for as
+		// long as faults last.
+		s.Drain = 20 * time.Second
+	}
 	if p.Group != "" {
 		s.Comet.Group = p.Group
 		s.Comet.Weight = cmp.Or(p.fleet.weight(p.Group), s.Comet.Weight)

@@ -21,27 +21,26 @@ func (f *Fleet) Load(tb testing.TB, plain bool, keys ...string) *FleetLoad {
 	tb.Helper()
 	l := &FleetLoad{Steady: StartSteady(tb, f.Cluster, false, keys...), fleet: f}
 	for i, key := range keys {
-		l.pushers.Go(func() { l.each(key, "single", !plain, (*pusher).single) })
+		l.pushers.Go(func() { l.each(key, "single", !plain, 20*time.Millisecond, (*pusher).single) })
 		if i%2 == 0 {
-			l.pushers.Go(func() { l.each(key, "batch", !plain, (*pusher).lines) })
+			l.pushers.Go(func() { l.each(key, "batch", !plain, 20*time.Millisecond, (*pusher).lines) })
 		}
 	}
 	return l
 }
 
 // each does the same again and again until the pushing ends.
-func (l *FleetLoad) each(key, kind string, idempotent bool, do func(*pusher, context.Context, func() PlannedPush)) {
+func (s *Steady) each(key, kind string, idempotent bool, pace time.Duration, do func(*pusher, context.Context, func() PlannedPush)) {
 	name := kind + "-" + key
-	p := &pusher{scene: l.scene, plan: PusherPlan{Name: name}, rand: draw(2, name)}
+	p := &pusher{scene: s.scene, plan: PusherPlan{Name: name}, rand: draw(2, name)}
 	n := 0
 	next := func() PlannedPush {
 		n++
 		return PlannedPush{Token: fmt.Sprintf("%s/%d", name, n), Key: key, Idempotent: idempotent}
 	}
-	ctx := context.WithoutCancel(l.going)
-	for l.going.Err() == nil {
-		do(p, ctx, next)
-		Pause(ctx, 20*time.Millisecond)
+	for s.going.Err() == nil {
+		do(p, s.ctx, next)
+		Pause(s.ctx, pace)
 	}
 }
 

@@ -14,10 +14,11 @@ type EventKind string
 
 // The kinds. What fields an event has stands behind each.
 const (
-	// EvTry: somebody begins to push. Stream, Token, Expires.
+	// EvTry: somebody begins to push. Stream, Token, Expires; Node if it is asked
+	// directly.
 	EvTry EventKind = "try"
 	// EvOutcome: what that somebody knows afterwards. Stream, Token, State, ID,
-	// Expires.
+	// Expires, Node.
 	EvOutcome EventKind = "outcome"
 	// EvWithdraw: a recall begins. Stream, ID.
 	EvWithdraw EventKind = "withdraw"
@@ -36,6 +37,11 @@ const (
 	EvFinished EventKind = "finished"
 	// EvFault: an actor saw something that may never happen. Reader, Text.
 	EvFault EventKind = "fault"
+	// EvDeposed: the node has a successor. Node.
+	EvDeposed EventKind = "deposed"
+	// EvClock: from here on a clock of the cluster is wrong, or, with ID 0, all are
+	// right again. ID.
+	EvClock EventKind = "clock"
 	// EvNote: something that helps who reads the history. Text.
 	EvNote EventKind = "note"
 )
@@ -57,6 +63,7 @@ type Event struct {
 	Prev    int64        `json:"prev,omitempty"`
 	After   int64        `json:"after,omitempty"`
 	Expires int64        `json:"expires,omitempty"` // unix ms; 0: after the test
+	Node    string       `json:"node,omitempty"`
 	Text    string       `json:"text,omitempty"`
 }
 

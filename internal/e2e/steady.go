@@ -18,8 +18,10 @@ type Steady struct {
 	tb      testing.TB
 	cluster *Cluster
 	cancel  context.CancelFunc
+	ctx     context.Context // over when everybody has to be gone
 	going   context.Context // over when nothing new is to be begun
 	stop    context.CancelFunc
+	pace    time.Duration // immutable; between an ack and the next push
 	pushers sync.WaitGroup
 	readers sync.WaitGroup
 	killer  sync.WaitGroup
@@ -35,21 +37,29 @@ const steadyLimit = 6 * time.Minute
 // is killed and started again all along.
 func StartSteady(tb testing.TB, c *Cluster, restarts bool, keys ...string) *Steady {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), steadyLimit)
-	s := &Steady{scene: newScene(ctx, c), tb: tb, cluster: c, cancel: cancel, acks: make(map[string][]time.Time)}
-	s.going, s.stop = context.WithCancel(ctx)
+	s := newSteady(tb, c, steadyLimit, 5*time.Millisecond)
 	for i, key := range keys {
-		s.pushers.Go(func() { s.push(ctx, key) })
+		s.pushers.Go(func() { s.push(key) })
 		for k, kind := range []ReaderKind{ReadWebsocket, ReadPoll, ReadSSE, ReadV1TCP} {
 			if (i+k)%2 == 0 {
 				plan := ReaderPlan{Name: fmt.Sprintf("%s of %s", kind, key), Key: key, Kind: kind, Limit: 50, Sessions: sessions(i)}
-				s.readers.Go(func() { s.read(ctx, plan) })
+				s.readers.Go(func() { s.read(s.ctx, plan) })
 			}
 		}
 	}
 	if restarts {
 		s.killer.Go(s.restart)
 	}
+	return s
+}
+
+// newSteady is load of which nothing has begun.
+func newSteady(tb testing.TB, c *Cluster, limit, pace time.Duration) *Steady {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), limit)
+	s := &Steady{
+		scene: newScene(ctx, c), tb: tb, cluster: c, cancel: cancel, ctx: ctx, pace: pace, acks: make(map[string][]time.Time),
+	}
+	s.going, s.stop = context.WithCancel(ctx)
 	return s
 }
 
@@ -63,17 +73,17 @@ func sessions(i int) []Session {
 }
 
 // push pushes one message after the other, each until it is acknowledged.
-func (s *Steady) push(ctx context.Context, key string) {
+func (s *Steady) push(key string) {
 	p := &pusher{scene: s.scene, plan: PusherPlan{Name: "pusher of " + key}, rand: draw(1, key)}
 	for n := 0; s.going.Err() == nil; n++ {
-		o := p.insist(ctx, PlannedPush{Token: fmt.Sprintf("%s/%d", key, n), Key: key, Idempotent: true}, Outcome{State: Refused})
+		o := p.insist(s.ctx, PlannedPush{Token: fmt.Sprintf("%s/%d", key, n), Key: key, Idempotent: true}, Outcome{State: Refused})
 		if o.State != Acked {
 			return
 		}
 		s.mu.Lock()
 		s.acks[key] = append(s.acks[key], time.Now())
 		s.mu.Unlock()
-		Pause(ctx, 5*time.Millisecond)
+		Pause(s.ctx, s.pace)
 	}
 }
 
@@ -135,12 +145,17 @@ func (s *Steady) Stall(since time.Time, keys ...string) time.Duration {
 // Prove ends the load, lets everybody read to the end, and proves the history.
 func (s *Steady) Prove() {
 	s.tb.Helper()
+	s.finish()
+	keys := slices.Sorted(maps.Keys(s.acks))
+	Prove(s.tb, s.cluster, Plan{Keys: keys, Kills: []Kill{{}}}, s.history)
+}
+
+// finish ends the load, and returns when everybody has read to the end.
+func (s *Steady) finish() {
 	s.stop()
 	s.killer.Wait()
 	s.pushers.Wait()
 	s.end()
 	s.readers.Wait()
 	s.cancel()
-	keys := slices.Sorted(maps.Keys(s.acks))
-	Prove(s.tb, s.cluster, Plan{Keys: keys, Kills: []Kill{{}}}, s.history)
 }
