@@ -32,7 +32,7 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run hbase build test all-tests faults long-faults quick race fuzz bench benchcmp lint fmt check proto docs clean
+.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench benchcmp lint fmt check proto docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,22 +63,35 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 	$(STAGE) 'all tests $(if $(RACE),with,WITHOUT) the race detector$(if $(RACE),, (no C compiler found))'
 	@$(WITH_HBASE) $(MAKE) all-tests
 
-# The scenarios run twice: on the embedded store among all tests, and on HBase, where
-# the roles are processes of their own as well. What starves a process for seconds makes
-# it look dead, so whatever kills and stops ZooKeeper and HBase runs last, and alone.
-ALONE := ^(TestFleet|TestFleetChanges|TestFleetMeans|TestFaults|TestStoreFaults|TestStack)$$
+# The scenarios run twice: on the embedded store among all tests, and on HBase. Whatever
+# stops, kills and cuts off processes comes after that, in pairs: it waits most of the time.
+# More at once would starve processes for seconds, and so make them look dead.
+FLEETS := ^(TestFleet|TestFleetChanges|TestFleetMeans)$$
+STACKS := ^(TestStoreFaults|TestStack)$$
 # What takes longest begins first.
 LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
-	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(ALONE)' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^TestFaults$$' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
+	@$(MAKE) -j 2 test-scenarios test-fleets
+	@$(MAKE) -j 2 test-faults test-stacks
+
+test-scenarios: ## the scenarios on HBase
 	$(STAGE) 'the scenarios on HBase'
-	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '^(TestFaults|TestStoreFaults|TestNegativeControls)$$' ./internal/e2e
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^(TestFaults|TestNegativeControls)$$' ./internal/e2e
+
+test-fleets: ## clusters of processes, and faults of ZooKeeper
 	$(STAGE) 'faults of ZooKeeper'
 	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) ./internal/coord/zk
+	$(STAGE) 'clusters on HBase'
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -run '$(FLEETS)' ./internal/e2e
+
+test-faults: ## a short run of what faults does for long
 	$(STAGE) 'faults of a cluster'
 	@$(GATE) -count=1 -timeout $(TIMEOUT) -run '^TestFaults$$' ./internal/e2e
+
+test-stacks: ## faults of HBase
 	$(STAGE) 'faults of HBase'
-	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '^(TestStoreFaults|TestStack)$$' ./hbase/hbasetest ./internal/e2e
+	@$(GATE) -p 1 -count=1 -timeout $(TIMEOUT) -run '$(STACKS)' ./hbase/hbasetest ./internal/e2e
 
 faults: ## have FAULTS faults, drawn from SEED, happen to a cluster on STORE, and prove that nothing is lost (docs/faults.md)
 	@mkdir -p build
