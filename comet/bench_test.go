@@ -169,7 +169,7 @@ func BenchmarkFanOut(b *testing.B) {
 		id, prev := push.ID(16), push.ID(0)
 		defer closeAll(fds)
 		measure(b, count, fds, func() {
-			n.publish(ch, &event{kind: evMessage, msg: push.Message{ID: id, Prev: prev, Body: body, ExpiresAt: 1 << 60}})
+			n.publish(ch, &event{kind: evMessage, since: time.Now(), msg: push.Message{ID: id, Prev: prev, Body: body, ExpiresAt: 1 << 60}})
 			prev, id = id, id+16
 			for _, s := range subs {
 				for busy := true; busy; {
@@ -261,4 +261,18 @@ func drain(fds []int) {
 			}
 		}
 	}
+}
+
+// BenchmarkDeliveryMetrics is what counting one delivery costs, from as many goroutines
+// as a fan-out has.
+func BenchmarkDeliveryMetrics(b *testing.B) {
+	m := newMetrics(nil, nil)
+	since := time.Now()
+	b.SetParallelism(fanOutWorkers)
+	b.RunParallel(func(pb *testing.PB) {
+		ev := &event{kind: evMessage, since: since}
+		for i := 0; pb.Next(); i++ {
+			m.sent(ev, i%timedOneIn == 0)
+		}
+	})
 }

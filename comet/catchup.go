@@ -58,7 +58,8 @@ func (f *feed) accept(page push.Page, rev uint32, after push.ID) {
 	if page.More || f.cursor < f.ch.last {
 		return
 	}
-	f.state, f.quiet = feedLive, false
+	f.turn(feedLive)
+	f.quiet = false
 	if s.form.v2() && s.caughtUp() {
 		s.push(&event{kind: evLive})
 	}
@@ -93,13 +94,13 @@ func (f *feed) enqueue(page push.Page) {
 func (s *subscriber) later(f *feed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.state = feedWaiting
+	f.turn(feedWaiting)
 	f.wait = min(max(2*f.wait, firstRetry), 4*lastRetry)
 	time.AfterFunc(f.wait, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if f.state == feedWaiting && !s.closing {
-			f.state = feedBehind
+			f.turn(feedBehind)
 			s.kick()
 		}
 	})

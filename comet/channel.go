@@ -64,8 +64,9 @@ func (ch *channel) leave(m member) {
 }
 
 // publish makes an event known to all members; it is the only way to them. It
-// returns the subscribers whose flusher the caller has to start.
-func (ch *channel) publish(ev *event) []*subscriber {
+// returns the subscribers whose flusher the caller has to start, and how many members
+// heard of it.
+func (ch *channel) publish(ev *event) (woken []*subscriber, members int) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	switch ev.kind {
@@ -78,9 +79,9 @@ func (ch *channel) publish(ev *event) []*subscriber {
 	for _, m := range ch.members {
 		m.deliver(ev)
 	}
-	woken := ch.woken
+	woken = ch.woken
 	ch.woken = nil
-	return woken
+	return woken, len(ch.members)
 }
 
 // forget says that a write's outcome is unknown, so the newest id is too.

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"sync/atomic"
+	"time"
 
 	"gopush/comet/wire"
 	"gopush/internal/push"
@@ -15,6 +16,7 @@ type event struct {
 	msg    push.Message // evMessage, evTransient; evRecall and evDelete: the ID
 	gap    push.Gap     // evGap
 	raw    []byte       // evRaw, evClose: complete bytes of the connection's transport
+	since  time.Time    // when the push was taken on here; zero: not known
 	enc    [formCount]atomic.Pointer[[]byte]
 }
 

@@ -241,6 +241,7 @@ func (c *cluster) Raise(_ context.Context, to push.ID) error {
 	return nil
 }
 func (c *cluster) Valid() bool            { return c.valid.Load() }
+func (c *cluster) Left() time.Duration    { return coord.ForEver }
 func (c *cluster) Done() <-chan struct{}  { return c.done }
 func (c *cluster) Asked() <-chan struct{} { return c.asked }
 

@@ -24,7 +24,11 @@ const maxPooled = 64 << 10
 
 // publish tells a channel's members of an event and has it written to them.
 func (n *Node) publish(ch *channel, ev *event) {
-	woken := ch.publish(ev)
+	woken, members := ch.publish(ev)
+	// The owner of the public stream has the nodes that follow as its members.
+	if ev.kind == evMessage && members > 0 && (ch == n.public || !ch.key.Public()) {
+		n.met.due.Add(float64(members))
+	}
 	if len(woken) <= inlineFanOut {
 		for _, s := range woken {
 			n.spawn(s.flush)
@@ -36,8 +40,8 @@ func (n *Node) publish(ch *channel, ev *event) {
 	share := (len(woken) + fanOutWorkers - 1) / fanOutWorkers
 	for part := range slices.Chunk(woken, share) {
 		n.spawn(func() {
-			for _, s := range part {
-				s.flushNow()
+			for i, s := range part {
+				s.flushNow(i%timedOneIn == 0)
 			}
 		})
 	}
@@ -46,9 +50,13 @@ func (n *Node) publish(ch *channel, ev *event) {
 // fanOutWorkers is how many goroutines share one event's deliveries to many.
 const fanOutWorkers = 8
 
+// timedOneIn is how many deliveries of a fan-out to many there are to one that is timed:
+// to time each of them would cost as much as a fiftieth of the delivery.
+const timedOneIn = 8
+
 // flushNow is flush for a goroutine that must not wait: what would block is left
 // to a flusher.
-func (s *subscriber) flushNow() {
+func (s *subscriber) flushNow(timed bool) {
 	var room [chunk]*event
 	for {
 		events, f := s.next(room[:0])
@@ -58,7 +66,7 @@ func (s *subscriber) flushNow() {
 			return
 		case len(events) == 0:
 			return
-		case len(events) > 1 || s.form == formSSE || events[0].kind == evClose || !s.tryWrite(events[0]):
+		case len(events) > 1 || s.form == formSSE || events[0].kind == evClose || !s.tryWrite(events[0], timed):
 			rest := slices.Clone(events)
 			s.node.spawn(func() {
 				if s.write(rest) {
@@ -71,7 +79,7 @@ func (s *subscriber) flushNow() {
 }
 
 // tryWrite writes one event without waiting. False: nothing of it was written.
-func (s *subscriber) tryWrite(ev *event) bool {
+func (s *subscriber) tryWrite(ev *event, timed bool) bool {
 	b := ev.bytes(s.form)
 	conn, ok := s.conn.(syscall.Conn)
 	if !ok || len(b) == 0 || expired(ev, s.node.deps.Now().UnixMilli()) {
@@ -89,7 +97,7 @@ func (s *subscriber) tryWrite(ev *event) bool {
 	if err != nil || k <= 0 {
 		return false
 	}
-	s.node.met.delivered([]*event{ev})
+	s.node.met.sent(ev, timed)
 	if k < len(b) {
 		s.rest(b[k:])
 	}
@@ -166,7 +174,7 @@ func (s *subscriber) write(events []*event) bool {
 			writeBuffers.Put(p)
 		}
 	}
-	s.node.met.delivered(events)
+	s.node.met.delivered(events, now, err)
 	switch {
 	case err != nil:
 		s.die()

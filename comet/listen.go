@@ -163,6 +163,7 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 			n.public.leave(&s.public)
 		}
 		ch.leave(&s.private)
+		s.over()
 		n.table.release(ch, 1)
 	}, true
 }

@@ -107,6 +107,7 @@ func (n *Node) campaign(ctx context.Context) {
 		term, err := n.deps.Membership.Campaign(ctx, n.cfg.Member)
 		if err != nil {
 			if ctx.Err() == nil {
+				n.met.elections.Inc()
 				n.log.ErrorContext(ctx, "election failed", slog.Any("error", err))
 				pause(ctx, time.Second)
 			}
@@ -116,6 +117,7 @@ func (n *Node) campaign(ctx context.Context) {
 		n.table.forget()
 		srv := newService(term, n.deps.Now, n.cfg.IDLease)
 		n.serving.Store(srv)
+		n.met.won.Inc()
 		n.began()
 		select {
 		case n.begun <- struct{}{}:
@@ -125,10 +127,13 @@ func (n *Node) campaign(ctx context.Context) {
 		srv.keep(ctx, func(err error) { n.log.WarnContext(ctx, "could not raise the id ceiling", slog.Any("error", err)) })
 		switch {
 		case ctx.Err() != nil:
+			n.met.ended.WithLabelValues(endStopped).Inc()
 			return // an orderly stop; drain resigns
 		case srv.valid():
+			n.met.ended.WithLabelValues(endHandedOver).Inc()
 			n.handOver(ctx, srv)
 		default:
+			n.met.ended.WithLabelValues(endLost).Inc()
 			n.lost(ctx, srv)
 		}
 	}

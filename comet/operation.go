@@ -13,6 +13,7 @@ type operation struct {
 	kind     opKind
 	ctx      context.Context
 	deadline time.Time
+	since    time.Time // when it was taken on
 	push     push.Push // opStore, opTransient
 	id       push.ID   // opRecall
 	// done is called exactly once, outside all locks, and must not block.

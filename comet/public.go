@@ -161,7 +161,7 @@ func (f *feed) recheck(newest push.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.state == feedLive && f.cursor < newest && !s.closing {
-		f.state = feedBehind
+		f.turn(feedBehind)
 		s.kick()
 	}
 }

@@ -47,7 +47,7 @@ func (n *Node) begin(key push.Key, op *operation) {
 	if !ok {
 		deadline = time.Now().Add(n.cfg.PushTimeout)
 	}
-	op.deadline = deadline
+	op.deadline, op.since = deadline, time.Now()
 	ch, start, err := n.queue(key, op)
 	switch {
 	case err != nil:
@@ -78,11 +78,23 @@ func (n *Node) queue(key push.Key, op *operation) (ch *channel, start bool, err 
 		return nil, false, push.E(push.KindMoving, "this node is leaving; look the node up again")
 	}
 	ch = n.table.acquire(key)
-	start, full := ch.enqueue(op, n.cfg.PendingPushes, n.cfg.PendingBytes)
+	start, full := n.enqueue(ch, op, n.cfg.PendingPushes, n.cfg.PendingBytes)
 	if full {
 		return ch, false, push.E(push.KindBusy, "too many pushes wait for this key; try again")
 	}
 	return ch, start, nil
+}
+
+// enqueue is the channel's, counted.
+func (n *Node) enqueue(ch *channel, op *operation, maxOps, maxBytes int) (start, full bool) {
+	start, full = ch.enqueue(op, maxOps, maxBytes)
+	if start {
+		n.met.writing.Add(1)
+	}
+	if !full {
+		n.met.waiting.Add(1)
+	}
+	return start, full
 }
 
 // Describe says what is known of a key.

@@ -109,7 +109,7 @@ func (n *Node) quiesce(ctx context.Context, given <-chan struct{}, selected func
 	for _, ch := range n.table.busy(selected) {
 		ended.Add(1)
 		op := &operation{kind: opBarrier, ctx: ctx, done: func(push.Receipt, error) { ended.Done() }}
-		if start, _ := ch.enqueue(op, 1<<30, 1<<30); start {
+		if start, _ := n.enqueue(ch, op, 1<<30, 1<<30); start {
 			n.advance(ch)
 		}
 	}

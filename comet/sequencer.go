@@ -27,7 +27,7 @@ type batch struct {
 
 // answer tells the caller of an operation what became of it.
 func (n *Node) answer(op *operation, r push.Receipt, err error) {
-	n.met.finished(op.kind, err)
+	n.met.finished(op, err)
 	op.done(r, err)
 }
 
@@ -43,7 +43,9 @@ func (n *Node) release(ch *channel, k int) {
 func (n *Node) advance(ch *channel) {
 	for {
 		unit := ch.take()
+		n.met.waiting.Add(-int64(len(unit)))
 		if len(unit) == 0 {
+			n.met.writing.Add(-1)
 			return
 		}
 		switch unit[0].kind {
@@ -81,7 +83,7 @@ func (n *Node) transient(ch *channel, op *operation) {
 		return
 	}
 	prev, _ := ch.newest()
-	n.publish(ch, &event{kind: evTransient, public: ch.key.Public(), msg: push.Message{
+	n.publish(ch, &event{kind: evTransient, public: ch.key.Public(), since: op.since, msg: push.Message{
 		ID: id, Prev: max(prev, 0), Body: op.push.Body, Transient: true,
 	}})
 	n.answer(op, push.Receipt{ID: id}, nil)
@@ -176,6 +178,7 @@ func (n *Node) failed(b *batch, err error) {
 	b.unknown = b.unknown || kind == push.KindOutcomeUnknown
 	switch kind {
 	case push.KindFenced:
+		n.met.fenced.Inc()
 		b.srv.end()
 		n.refuse(b, errMoving())
 		return
@@ -190,6 +193,7 @@ func (n *Node) failed(b *batch, err error) {
 	}
 	wait := b.wait
 	b.wait = min(2*b.wait, lastRetry)
+	n.met.retries.Inc()
 	time.AfterFunc(wait, func() { n.attempt(b) })
 }
 
@@ -223,7 +227,7 @@ func (n *Node) written(b *batch, w push.Written) {
 		}
 		m := b.write.Messages[i]
 		m.Prev, prev = prev, m.ID
-		events = append(events, &event{kind: evMessage, public: b.ch.key.Public(), msg: m})
+		events = append(events, &event{kind: evMessage, public: b.ch.key.Public(), since: b.ops[i].since, msg: m})
 	}
 	for i, op := range b.ops {
 		r, err := receipt(w.Outcomes[i])

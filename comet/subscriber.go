@@ -59,7 +59,36 @@ const (
 	feedBehind
 	// feedWaiting is behind, and waits because the store did not answer.
 	feedWaiting
+	// feedOver is left for good.
+	feedOver
 )
+
+// reads reports whether a feed in that state is behind.
+func (s feedState) reads() bool { return s == feedBehind || s == feedWaiting }
+
+// turn changes the state; the node counts the feeds that are behind. Guarded by
+// sub.mu.
+func (f *feed) turn(to feedState) {
+	if f.state == feedOver {
+		return
+	}
+	was, is := f.state.reads(), to.reads()
+	f.state = to
+	switch {
+	case is && !was:
+		f.sub.node.met.behind.Add(1)
+	case was && !is:
+		f.sub.node.met.behind.Add(-1)
+	}
+}
+
+// over ends both feeds of a connection that has left its channels.
+func (s *subscriber) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.private.turn(feedOver)
+	s.public.turn(feedOver)
+}
 
 func newSubscriber(n *Node, conn net.Conn, f form, proto string) *subscriber {
 	s := &subscriber{node: n, conn: conn, form: f, proto: proto, flushing: true}
@@ -84,7 +113,7 @@ func (f *feed) deliver(ev *event) {
 	case evMessage:
 		f.message(ev)
 	case evTransient:
-		if f.state == feedBehind || f.state == feedWaiting || s.full() {
+		if f.state.reads() || s.full() {
 			s.node.met.missed()
 		} else {
 			s.push(ev)
@@ -106,15 +135,16 @@ func (f *feed) deliver(ev *event) {
 func (f *feed) message(ev *event) {
 	s := f.sub
 	switch {
-	case f.state == feedBehind || f.state == feedWaiting:
+	case f.state.reads():
 	case f.state == feedTip:
-		f.start, f.cursor, f.state = ev.msg.Prev, ev.msg.ID, feedLive
+		f.start, f.cursor = ev.msg.Prev, ev.msg.ID
+		f.turn(feedLive)
 		s.push(ev)
 	case ev.msg.ID <= f.cursor:
 	case ev.msg.Prev > f.cursor:
-		f.state = feedBehind
+		f.turn(feedBehind)
 	case s.full():
-		f.state = feedBehind
+		f.turn(feedBehind)
 		s.node.met.slow()
 	default:
 		f.cursor = ev.msg.ID
@@ -151,7 +181,7 @@ func (f *feed) purge(gone func(push.ID) bool) {
 		if q.kind == evMessage && q.public == f.isPublic() && gone(q.msg.ID) {
 			s.bytes -= q.size()
 			if f.state != feedWaiting {
-				f.state = feedBehind
+				f.turn(feedBehind)
 			}
 			f.cursor = min(f.cursor, q.msg.Prev)
 			continue

@@ -179,7 +179,7 @@ func (s *subscriber) ready(json []byte) {
 // caughtUp reports whether no feed has anything to read. Guarded by mu.
 func (s *subscriber) caughtUp() bool {
 	for _, f := range []*feed{&s.private, &s.public} {
-		if f.state == feedBehind || f.state == feedWaiting {
+		if f.state.reads() {
 			return false
 		}
 	}
@@ -207,7 +207,8 @@ func (f *feed) settle(ctx context.Context, after push.ID, given bool) (push.ID, 
 	case f.state == feedLive: // something came while the newest id was looked up
 		return f.start, nil
 	default:
-		f.cursor, f.state = newest, feedLive
+		f.cursor = newest
+		f.turn(feedLive)
 		return newest, nil
 	}
 }
@@ -218,9 +219,10 @@ func (f *feed) rewind(after push.ID) {
 	if f.state == feedLive {
 		f.drop()
 	}
-	f.cursor, f.state, f.quiet = after, feedBehind, after == 0
+	f.cursor, f.quiet = after, after == 0
+	f.turn(feedBehind)
 	if f.ch.last != push.PrevUnknown && after >= f.ch.last {
-		f.state = feedLive
+		f.turn(feedLive)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Service) accept(w *push.Write) error {
 	if err := check(*w); err != nil {
 		return err
 	}
-	return s.fences.enter(fenceOf(w))
+	return s.admit(fenceOf(w))
 }
 
 func fenceOf(w *push.Write) rpc.Fence { return rpc.Fence{Group: w.Group, Epoch: w.Epoch} }

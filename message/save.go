@@ -8,12 +8,16 @@ import (
 	"gopush/internal/push"
 )
 
-// Save stores a frame of writes, each whole or not at all, and calls done once
+// Save stores a frame of writes, each whole or not at all, and calls answer once
 // for each. What is refused before the store was asked surely stays away; an
 // error of the store means that the outcome is unknown.
-func (s *Service) Save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
+func (s *Service) Save(ctx context.Context, writes []push.Write, answer func(int, push.Written, error)) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	done := func(i int, w push.Written, err error) {
+		s.met.saved(len(writes[i].Messages), &w, err)
+		answer(i, w, err)
+	}
 	if s.apart && len(writes) > 1 {
 		s.saveApart(ctx, writes, done)
 		return

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"gopush/internal/push"
 	"gopush/internal/rpc"
 )
@@ -23,6 +25,8 @@ type Config struct {
 	// Epoch is the epoch of a group as far as this node was told; 0: not at all. It
 	// is asked for each write and must be quick. nil: only writes tell.
 	Epoch func(group string) int64
+	// Metrics is where the node's metrics are registered; nil: nowhere.
+	Metrics prometheus.Registerer
 }
 
 // Validate fills in the defaults and reports fields out of range.
@@ -47,7 +51,8 @@ func (c *Config) Validate() error {
 // has seen of each group.
 type Service struct {
 	cfg   Config        // immutable
-	store Store         // immutable
+	store Store         // immutable; measured
+	met   *metrics      // immutable
 	apart bool          // immutable; the store takes writes apart
 	slots chan struct{} // calls of the store under way
 	queue chan struct{} // those, and the ones that wait
@@ -66,10 +71,16 @@ func NewService(cfg Config, store Store) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{
-		cfg: cfg, store: store, apart: apart, fences: fences{told: cfg.Epoch, groups: make(map[string]*fenced)},
+	s := &Service{
+		cfg: cfg, apart: apart, fences: fences{told: cfg.Epoch, groups: make(map[string]*fenced)},
 		slots: make(chan struct{}, cfg.Concurrency), queue: make(chan struct{}, cfg.Concurrency+cfg.Waiting),
-	}, nil
+	}
+	var err error
+	if s.met, err = newMetrics(cfg.Metrics, s); err != nil {
+		return nil, err
+	}
+	s.store = &measured{store, s.met}
+	return s, nil
 }
 
 // enter takes a slot; what comes back gives it up.
@@ -77,6 +88,7 @@ func (s *Service) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case s.queue <- struct{}{}:
 	default:
+		s.met.refused(refusedBusy)
 		return nil, &push.Error{Kind: push.KindBusy, Detail: "the message node has too many calls waiting; try again", RetryAfter: time.Second}
 	}
 	select {
@@ -84,8 +96,18 @@ func (s *Service) enter(ctx context.Context) (leave func(), err error) {
 		return func() { <-s.slots; <-s.queue }, nil
 	case <-ctx.Done():
 		<-s.queue
+		s.met.refused(refusedLate)
 		return nil, push.Wrap(push.KindBusy, ctx.Err(), "the call waited for its turn until its deadline; nothing was done")
 	}
+}
+
+// admit refuses changes of an epoch that is over. Who is let in must leave its fence.
+func (s *Service) admit(fence rpc.Fence) error {
+	err := s.fences.enter(fence)
+	if err != nil {
+		s.met.refused(refusedFenced)
+	}
+	return err
 }
 
 // bounded gives ctx a deadline, if it has none.
@@ -99,7 +121,7 @@ func (s *Service) bounded(ctx context.Context) (context.Context, context.CancelF
 // change is call for a writer, whose epoch counts once it has its turn.
 func (s *Service) change(ctx context.Context, fence rpc.Fence, f func(context.Context) error) error {
 	return s.call(ctx, func(ctx context.Context) error {
-		if err := s.fences.enter(fence); err != nil {
+		if err := s.admit(fence); err != nil {
 			return err
 		}
 		defer s.fences.leave(fence)

@@ -102,9 +102,6 @@ type (
 	Publish struct{ View *View }
 )
 
-// For ever, as the end of a lease.
-const forever = time.Duration(1<<63 - 1)
-
 func (Create) action()    {}
 func (Delete) action()    {}
 func (Begin) action()     {}

@@ -10,6 +10,7 @@ package coord
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -93,6 +94,9 @@ type Term interface {
 	// Lease is how long one proof of the session lasts, here and with whoever served
 	// before; 0: for ever, as nobody else can serve.
 	Lease() time.Duration
+	// Left is how long the lease holds without another proof; 0 or less when it does
+	// not, ForEver when it cannot end.
+	Left() time.Duration
 	// Done is closed when the term is over: somebody else may serve.
 	Done() <-chan struct{}
 	// Confirm says that nothing is in flight here any more for keys that are
@@ -106,6 +110,9 @@ type Term interface {
 	// Resign ends the term in order, so that a successor need not wait.
 	Resign(ctx context.Context) error
 }
+
+// ForEver is what is left of a lease that cannot end.
+const ForEver = time.Duration(math.MaxInt64)
 
 // Registry is where a message node makes itself known.
 type Registry interface {

@@ -226,7 +226,7 @@ func (m *Machine) begin(ev SessionBegan) {
 	m.session, m.lease, m.timeout = true, ev.Lease, ev.Timeout
 	m.proven, m.sent, m.touching, m.touched = 0, m.now.Mono, false, m.now.Mono-ev.Lease
 	if m.lease == 0 {
-		m.proven = forever
+		m.proven = ForEver
 	}
 	m.known = false
 	m.line = line{}

@@ -59,6 +59,19 @@ func (t *Term) Valid() bool { return !t.over.Load() && int64(t.mono()) < t.until
 // Lease is how long one proof of the session lasts; 0: for ever.
 func (t *Term) Lease() time.Duration { return time.Duration(t.lease.Load()) }
 
+// Left is how long the lease holds.
+func (t *Term) Left() time.Duration {
+	until := time.Duration(t.until.Load())
+	switch {
+	case t.over.Load():
+		return 0
+	case until == coord.ForEver:
+		return coord.ForEver
+	default:
+		return until - t.mono()
+	}
+}
+
 // Done is closed when the term is over.
 func (t *Term) Done() <-chan struct{} { return t.done }
 
