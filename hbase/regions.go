@@ -51,6 +51,13 @@ func (r *regions) find(row []byte) *location {
 	return r.all[i-1]
 }
 
+// count is how many are known.
+func (r *regions) count() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.all)
+}
+
 // put replaces whatever overlaps l.
 func (r *regions) put(l *location) {
 	r.mu.Lock()

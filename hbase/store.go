@@ -53,8 +53,13 @@ func open(cfg Config, d dialer, k keeper, log *slog.Logger, now func() time.Time
 	if err != nil {
 		return nil, err
 	}
+	r := newRouter(cfg, d, k, log, m)
+	if err := r.tell(reg); err != nil {
+		r.close()
+		return nil, err
+	}
 	return &Store{
-		router: newRouter(cfg, d, k, log, m), table: []byte(cfg.Table), durability: durability,
+		router: r, table: []byte(cfg.Table), durability: durability,
 		lives: lives{cfg.Keep}, claimLife: cfg.IdempotencyLife, now: now,
 	}, nil
 }

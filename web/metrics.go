@@ -30,6 +30,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gopush_web_request_duration_seconds", Help: "Time from a request's header to the end of its reply.",
 			Buckets: prometheus.ExponentialBuckets(0.00025, 4, 9), NativeHistogramBucketFactor: 1.1,
+			NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"listener", "route"}),
 		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopush_web_pushes_total", Help: "Pushes by outcome: ok, or the code of the error.",
@@ -38,6 +39,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "gopush_web_push_retries_total", Help: "Pushes sent again inside their deadline, by the refusal's code.",
 		}, []string{"code"}),
 	}
+	// So that the first step of a rate counts.
+	m.pushes.WithLabelValues("ok")
+	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
 	if reg == nil {
 		return m, nil
 	}

@@ -70,7 +70,10 @@ func (s *System) storeComponent() (daemon.Component, bool) {
 	}
 	w := &storeWatch{store: store, log: s.part("store")}
 	w.last.Store(&verdict{errors.New("not asked yet")})
-	s.health.Add("store", func() error { return w.last.Load().err })
+	usable := func() error { return w.last.Load().err }
+	s.health.Add("store", usable)
+	s.metrics.MustRegister(gauge("gopush_store_usable", "1 while the table is there and of a schema that this program can use, as checked every few seconds.",
+		func() float64 { return flag(usable() == nil) }))
 	return daemon.Component{Name: "store", Run: w.run}, true
 }
 

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gopush/internal/config"
 	"gopush/internal/daemon"
@@ -53,10 +52,10 @@ func New(cfg Config, log *slog.Logger) (*System, error) {
 	}
 	s := &System{
 		cfg: cfg, log: log, ready: make(chan struct{}),
-		health: new(daemon.Readiness), metrics: prometheus.NewRegistry(),
+		health: new(daemon.Readiness),
 	}
+	s.metrics = s.registry()
 	s.shut = sync.OnceValue(s.release)
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -82,6 +81,9 @@ func (s *System) open() (err error) {
 		}
 	}
 	if s.coord, err = s.coordinationOf(); err != nil {
+		return err
+	}
+	if err := s.watchCoordination(); err != nil {
 		return err
 	}
 	if cfg.Roles.Has(Message) {

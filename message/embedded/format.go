@@ -10,6 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// FormatVersion names the format of the stores that this program makes and reads.
+const FormatVersion = formatVersion
+
 // Format reads in which format the store of a folder was written, and which one
 // this program reads. found is "" when there is no store yet. The folder is not
 // changed, and must not be in use.

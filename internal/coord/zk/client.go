@@ -132,7 +132,7 @@ func (c *client) dial(network, addr string, timeout time.Duration) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	l := &link{Conn: conn, limit: limit, granted: c.grant, now: time.Now}
+	l := &link{Conn: conn, limit: limit, granted: c.grant, heard: c.cfg.heard, now: time.Now}
 	c.link.Store(l)
 	return l, nil
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Machine coord.Config
 	// Dial opens connections; default: plain TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	heard func() // something came from ZooKeeper; nil: nobody wants to know
 }
 
 // Validate fills in the defaults and reports every field that cannot be.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gopush/internal/coord"
@@ -31,6 +32,10 @@ type Coordinator struct {
 	life context.Context
 	stop context.CancelFunc
 	work sync.WaitGroup // the goroutines that Open started
+
+	heard atomic.Int64 // when something came from ZooKeeper last, as mono counts
+	begun atomic.Int64 // sessions that have begun
+	lost  atomic.Int64 // sessions that were lost
 
 	mu      sync.Mutex
 	machine *coord.Machine   // guarded by mu
@@ -57,6 +62,7 @@ func Open(cfg Config, log *slog.Logger, now func() time.Time) (*Coordinator, err
 		machine: coord.NewMachine(cfg.Machine), terms: make(map[string]*term),
 		trouble: errors.New("ZooKeeper has not answered yet"),
 	}
+	c.cfg.heard = func() { c.heard.Store(int64(c.mono())) }
 	c.life, c.stop = context.WithCancel(context.Background())
 	c.work.Go(c.sessions)
 	c.work.Go(c.tick)
@@ -80,6 +86,27 @@ func (c *Coordinator) Health() error {
 		return errors.New("there is no connection to ZooKeeper")
 	}
 	return c.trouble
+}
+
+// Status is how a process stands with ZooKeeper.
+type Status struct {
+	Session   bool          // there is one
+	Connected bool          // there is a connection for it right now
+	Begun     int64         // sessions that have begun
+	Lost      int64         // sessions that ended otherwise than by Close
+	Silence   time.Duration // since something came from ZooKeeper last, or since Open
+}
+
+// Status is for operators; Health says whether anything is wrong.
+func (c *Coordinator) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Status{
+		Session:   c.session != nil,
+		Connected: c.session != nil && c.session.connected.Load(),
+		Begun:     c.begun.Load(), Lost: c.lost.Load(),
+		Silence: c.mono() - time.Duration(c.heard.Load()),
+	}
 }
 
 // mono is the time on the monotonic clock.
@@ -159,6 +186,7 @@ func (c *Coordinator) attach(s *session, timeout time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
+	c.begun.Add(1)
 	c.step(coord.SessionBegan{Lease: timeout * 2 / 3, Timeout: timeout})
 }
 
@@ -170,6 +198,9 @@ func (c *Coordinator) detach(s *session, why error) {
 		return
 	}
 	c.session, c.trouble = nil, why
+	if c.life.Err() == nil {
+		c.lost.Add(1)
+	}
 	c.step(coord.SessionEnded{})
 }
 

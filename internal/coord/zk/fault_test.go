@@ -47,6 +47,7 @@ func TestCutOff(t *testing.T) {
 	default:
 	}
 	becomes(t, "a complaint", func() bool { return a.Health() != nil })
+	becomes(t, "a status that says so", func() bool { s := a.Status(); return !s.Connected && s.Silence > time.Second })
 	next := await(t, "a successor", second)
 	t.Logf("with a session of 2s, the successor serves after %s", time.Since(at))
 	if first.Valid() || next.Epoch() != 2 || next.Floor() < first.Ceiling() {
@@ -56,6 +57,7 @@ func TestCutOff(t *testing.T) {
 	await(t, "the end of the term, without any news", first.Done())
 
 	wire.mend()
+	becomes(t, "another session", func() bool { s := a.Status(); return s.Connected && s.Begun == 2 && s.Lost == 1 && s.Silence < time.Second })
 	until(t, web, "the message node again", func(v *coord.View) bool { return len(v.Messages) == 1 })
 	third := campaign(t, a, node("node1", "a"))
 	if err := next.Resign(bounded(t)); err != nil {

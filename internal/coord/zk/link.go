@@ -22,6 +22,7 @@ type link struct {
 	net.Conn
 	limit   time.Duration       // immutable; for each read
 	granted func(time.Duration) // immutable; called once, by the reading goroutine
+	heard   func()              // immutable; nil, or called after each read that brought something
 	head    []byte              // owned by the reading goroutine
 	now     func() time.Time    // immutable
 	mu      sync.Mutex          // guards greeted
@@ -31,6 +32,9 @@ type link struct {
 // Read notes the first bytes.
 func (l *link) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
+	if n > 0 && l.heard != nil {
+		l.heard()
+	}
 	if len(l.head) < headBytes {
 		l.head = append(l.head, b[:min(n, headBytes-len(l.head))]...)
 		if bad := l.greet(); bad != nil {
