@@ -26,7 +26,7 @@ func (s *System) registry() *prometheus.Registry {
 	build.Set(1)
 	reg.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		gauge("gopush_ready", "1 while the process can serve, as /readyz says.", func() float64 { return flag(len(s.health.Reasons()) == 0) }),
+		gauge("gopush_ready", "1 while the process can serve, as /readyz says.", func() float64 { return bit(len(s.health.Reasons()) == 0) }),
 	)
 	return reg
 }
@@ -35,7 +35,7 @@ func gauge(name, help string, value func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 }
 
-func flag(b bool) float64 {
+func bit(b bool) float64 {
 	if b {
 		return 1
 	}
@@ -84,7 +84,7 @@ func (p picture) Collect(ch chan<- prometheus.Metric) {
 	tell(ch, descRing, float64(v.RingVersion))
 	tell(ch, descPending, float64(v.PendingVersion))
 	for name, g := range v.Groups {
-		tell(ch, descServing, flag(g.Serving), name)
+		tell(ch, descServing, bit(g.Serving), name)
 		tell(ch, descEpoch, float64(g.Epoch), name)
 	}
 	roles := map[string]int{coord.Primary.String(): 0, coord.Alternate.String(): 0, "message": len(v.Messages)}
@@ -121,8 +121,8 @@ func (keeper) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (k keeper) Collect(ch chan<- prometheus.Metric) {
 	st := k.coord.Status()
-	tell(ch, descSession, flag(st.Session))
-	tell(ch, descConnected, flag(st.Connected))
+	tell(ch, descSession, bit(st.Session))
+	tell(ch, descConnected, bit(st.Connected))
 	tell(ch, descSilence, st.Silence.Seconds())
 	ch <- prometheus.MustNewConstMetric(descBegun, prometheus.CounterValue, float64(st.Begun))
 	ch <- prometheus.MustNewConstMetric(descLost, prometheus.CounterValue, float64(st.Lost))

@@ -73,7 +73,7 @@ func (s *System) storeComponent() (daemon.Component, bool) {
 	usable := func() error { return w.last.Load().err }
 	s.health.Add("store", usable)
 	s.metrics.MustRegister(gauge("gopush_store_usable", "1 while the table is there and of a schema that this program can use, as checked every few seconds.",
-		func() float64 { return flag(usable() == nil) }))
+		func() float64 { return bit(usable() == nil) }))
 	return daemon.Component{Name: "store", Run: w.run}, true
 }
 
