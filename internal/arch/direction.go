@@ -70,6 +70,9 @@ var Layers = map[string]Layer{
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
 
+	// Only tests: what they hold together is the whole.
+	"docker/promtest": {Tests: []string{"internal/config", "internal/e2e", "internal/serve"}},
+
 	"internal/arch":          {},
 	"internal/arch/testgate": {},
 }

@@ -27,7 +27,7 @@ var ThirdParty = map[string]Use{
 	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb"}},
 	"google.golang.org/genproto":    {By: []string{"internal/rpc"}},
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
-	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web"}},
+	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web", "docker/promtest"}},
 	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},
 	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve"}},
 	"golang.org/x/sync":             {By: everywhere},

@@ -54,7 +54,7 @@ func (s *System) watchCoordination() error {
 	return nil
 }
 
-// desc describes a metric of this package. Their labels are groups and roles, which
+// desc describes a metric of this package. Their labels are groups and kinds of nodes, which
 // are as many as an operator has set up.
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
@@ -65,7 +65,7 @@ var (
 	descPending = desc("gopush_cluster_ring_pending_version", "Version of the ring that is coming; 0: no change is under way.")
 	descServing = desc("gopush_cluster_group_serving", "1 while the group has a primary, as this process sees it.", "group")
 	descEpoch   = desc("gopush_cluster_group_epoch", "Epoch of the group's newest term, as this process sees it.", "group")
-	descNodes   = desc("gopush_cluster_nodes", "Nodes of the cluster by role, as this process sees it: primary, alternate or message.", "role")
+	descNodes   = desc("gopush_cluster_nodes", "Nodes of the cluster by kind, as this process sees it: primary, alternate or message.", "kind")
 )
 
 // picture is the cluster as this process sees it.
@@ -87,12 +87,12 @@ func (p picture) Collect(ch chan<- prometheus.Metric) {
 		tell(ch, descServing, bit(g.Serving), name)
 		tell(ch, descEpoch, float64(g.Epoch), name)
 	}
-	roles := map[string]int{coord.Primary.String(): 0, coord.Alternate.String(): 0, "message": len(v.Messages)}
+	kinds := map[string]int{coord.Primary.String(): 0, coord.Alternate.String(): 0, "message": len(v.Messages)}
 	for _, n := range v.Nodes {
-		roles[n.Role.String()]++
+		kinds[n.Role.String()]++
 	}
-	for role, n := range roles {
-		tell(ch, descNodes, float64(n), role)
+	for kind, n := range kinds {
+		tell(ch, descNodes, float64(n), kind)
 	}
 }
 
