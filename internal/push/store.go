@@ -63,6 +63,9 @@ type Write struct {
 	// epoch lower than the highest they have seen of the group.
 	Group string
 	Epoch int64
+	// Requests are the ids of the requests whose messages these are, each once; for
+	// logs alone.
+	Requests []string
 }
 
 // Written answers a Write that succeeded: what became of each message.

@@ -82,8 +82,31 @@ func pushFromPB(p *pb.PushItem) (push.Push, error) {
 func writeToPB(w *push.Write) *pb.SaveItem {
 	return &pb.SaveItem{
 		Key: []byte(w.Key), Prev: int64(w.Prev), Messages: messagesToPB(w.Messages),
-		Group: some(w.Group), Epoch: w.Epoch,
+		Group: some(w.Group), Epoch: w.Epoch, RequestIds: requestsToPB(w.Requests),
 	}
+}
+
+func requestsToPB(ids []string) [][]byte {
+	if len(ids) == 0 {
+		return nil
+	}
+	out := make([][]byte, len(ids))
+	for i, id := range ids {
+		out[i] = []byte(id)
+	}
+	return out
+}
+
+// requestsFromPB keeps no more of them than a write can have messages.
+func requestsFromPB(ids [][]byte) []string {
+	if len(ids) == 0 {
+		return nil
+	}
+	out := make([]string, 0, min(len(ids), push.MaxBurstMessages))
+	for _, id := range ids[:cap(out)] {
+		out = append(out, string(id))
+	}
+	return out
 }
 
 func writeFromPB(w *pb.SaveItem) (push.Write, error) {
@@ -96,7 +119,7 @@ func writeFromPB(w *pb.SaveItem) (push.Write, error) {
 	}
 	return push.Write{
 		Key: key, Prev: push.ID(w.GetPrev()), Messages: messagesFromPB(w.GetMessages()),
-		Group: string(w.GetGroup()), Epoch: w.GetEpoch(),
+		Group: string(w.GetGroup()), Epoch: w.GetEpoch(), Requests: requestsFromPB(w.GetRequestIds()),
 	}, nil
 }
 

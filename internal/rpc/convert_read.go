@@ -105,5 +105,8 @@ func writeSize(w *push.Write) int {
 	for i := range w.Messages {
 		n += messageOverhead + len(w.Messages[i].Body) + len(w.Messages[i].IdempotencyKey)
 	}
+	for _, id := range w.Requests {
+		n += len(id) + 6 // its tag and length
+	}
 	return n
 }

@@ -92,7 +92,7 @@ func TestWriteSurvives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := push.Write{
 			Key: anyKey.Draw(t, "key"), Prev: anyID.Draw(t, "prev"), Messages: someOf(t, anyMessage, 1, 5, "messages"),
-			Group: anyText.Draw(t, "group"), Epoch: rapid.Int64().Draw(t, "epoch"),
+			Group: anyText.Draw(t, "group"), Epoch: rapid.Int64().Draw(t, "epoch"), Requests: someOf(t, anyText, 0, 5, "requests"),
 		}
 		item := writeToPB(&in)
 		item.Tag, item.TimeoutMs = math.MaxUint64, math.MaxUint32

@@ -556,6 +556,7 @@ type SaveItem struct {
 	Messages      []*Msg                 `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`
 	Group         []byte                 `protobuf:"bytes,6,opt,name=group,proto3" json:"group,omitempty"`
 	Epoch         int64                  `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	RequestIds    [][]byte               `protobuf:"bytes,8,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"` // of the pushes in it, each once; for logs alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -637,6 +638,13 @@ func (x *SaveItem) GetEpoch() int64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *SaveItem) GetRequestIds() [][]byte {
+	if x != nil {
+		return x.RequestIds
+	}
+	return nil
 }
 
 type SaveAnswers struct {
@@ -1916,7 +1924,7 @@ const file_gopush_proto_rawDesc = "" +
 	"\x02id\x18\x03 \x01(\x10R\x02id\x12\x1c\n" +
 	"\tduplicate\x18\x04 \x01(\bR\tduplicate\"6\n" +
 	"\tSaveFrame\x12)\n" +
-	"\x05items\x18\x01 \x03(\v2\x13.gopush.v1.SaveItemR\x05items\"\xb9\x01\n" +
+	"\x05items\x18\x01 \x03(\v2\x13.gopush.v1.SaveItemR\x05items\"\xda\x01\n" +
 	"\bSaveItem\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x1d\n" +
 	"\n" +
@@ -1925,7 +1933,9 @@ const file_gopush_proto_rawDesc = "" +
 	"\x04prev\x18\x04 \x01(\x10R\x04prev\x12*\n" +
 	"\bmessages\x18\x05 \x03(\v2\x0e.gopush.v1.MsgR\bmessages\x12\x14\n" +
 	"\x05group\x18\x06 \x01(\fR\x05group\x12\x14\n" +
-	"\x05epoch\x18\a \x01(\x03R\x05epoch\"V\n" +
+	"\x05epoch\x18\a \x01(\x03R\x05epoch\x12\x1f\n" +
+	"\vrequest_ids\x18\b \x03(\fR\n" +
+	"requestIds\"V\n" +
 	"\vSaveAnswers\x12+\n" +
 	"\x05items\x18\x01 \x03(\v2\x15.gopush.v1.SaveAnswerR\x05items\x12\x1a\n" +
 	"\bdraining\x18\x02 \x01(\bR\bdraining\"\x84\x01\n" +
