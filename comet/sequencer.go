@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"gopush/internal/push"
@@ -28,7 +29,23 @@ type batch struct {
 // answer tells the caller of an operation what became of it.
 func (n *Node) answer(op *operation, r push.Receipt, err error) {
 	n.met.finished(op, err)
+	n.note(op, r.ID, err)
 	op.done(r, err)
+}
+
+// note writes the debug line of an operation. Of what it carries only the request id is
+// in it: keys and bodies may say who somebody is.
+func (n *Node) note(op *operation, id push.ID, err error) {
+	if !n.log.Enabled(op.ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 5)
+	attrs = append(attrs, slog.String("kind", opNames[op.kind]), slog.String("request_id", op.push.RequestID),
+		slog.Int64("id", int64(id)), slog.Duration("duration", time.Since(op.since)))
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	n.log.LogAttrs(op.ctx, slog.LevelDebug, "operation", attrs...)
 }
 
 // release gives back what k answered operations held. It comes last, so that a
@@ -147,6 +164,19 @@ func (n *Node) number(b *batch, srv *service, first push.ID) {
 			Body: op.push.Body, IdempotencyKey: op.push.IdempotencyKey,
 		}
 	}
+	b.write.Requests = requests(b.ops)
+}
+
+// requests are the ids of the requests that brought the operations, each once: the
+// lines of a batch, which have one together, come one after the other.
+func requests(ops []*operation) []string {
+	var ids []string
+	for _, op := range ops {
+		if id := op.push.RequestID; id != "" && (len(ids) == 0 || ids[len(ids)-1] != id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // attempt asks a message node once.

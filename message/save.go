@@ -3,7 +3,9 @@ package message
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 
 	"gopush/internal/push"
 )
@@ -16,6 +18,7 @@ func (s *Service) Save(ctx context.Context, writes []push.Write, answer func(int
 	defer cancel()
 	done := func(i int, w push.Written, err error) {
 		s.met.saved(len(writes[i].Messages), &w, err)
+		s.note(ctx, &writes[i], err)
 		answer(i, w, err)
 	}
 	if s.apart && len(writes) > 1 {
@@ -31,6 +34,22 @@ func (s *Service) Save(ctx context.Context, writes []push.Write, answer func(int
 	}
 	defer leave()
 	s.save(ctx, writes, done)
+}
+
+// note writes the debug line of a write: who wrote, and for which requests. Keys and
+// bodies may say who somebody is.
+func (s *Service) note(ctx context.Context, w *push.Write, err error) {
+	log := s.cfg.Log
+	if !log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 5)
+	attrs = append(attrs, slog.String("group", w.Group), slog.Int64("epoch", w.Epoch), slog.Int("messages", len(w.Messages)),
+		slog.String("request_id", strings.Join(w.Requests, " ")))
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	log.LogAttrs(ctx, slog.LevelDebug, "write", attrs...)
 }
 
 // saveApart stores each write by itself: what is slow keeps nothing else.

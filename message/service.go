@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,8 @@ type Config struct {
 	Epoch func(group string) int64
 	// Metrics is where the node's metrics are registered; nil: nowhere.
 	Metrics prometheus.Registerer
+	// Log gets a debug line for each write; nil: nobody.
+	Log *slog.Logger
 }
 
 // Validate fills in the defaults and reports fields out of range.
@@ -39,6 +42,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Concurrency < 1 || c.Waiting < 0 || c.Timeout < 0 {
 		return fmt.Errorf("message: Concurrency %d, Waiting %d and Timeout %s must not be negative", c.Concurrency, c.Waiting, c.Timeout)

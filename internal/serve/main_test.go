@@ -44,7 +44,12 @@ type cluster struct {
 // start returns when the system is ready. It ends with the test at the latest.
 func start(t *testing.T, cfg Config) *cluster {
 	t.Helper()
-	sys, err := New(cfg, quiet)
+	return startLogging(t, cfg, quiet)
+}
+
+func startLogging(t *testing.T, cfg Config, log *slog.Logger) *cluster {
+	t.Helper()
+	sys, err := New(cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func (s *System) runMessage(ctx context.Context, ready func()) error {
 	// A successor's first write may well go to another message node, so this one does
 	// not wait for it to learn that an epoch is over.
 	epoch := func(group string) int64 { return s.coord.View().Groups[group].Epoch }
-	svc, err := message.NewService(message.Config{Epoch: epoch, Metrics: s.metrics}, s.store)
+	svc, err := message.NewService(message.Config{Epoch: epoch, Metrics: s.metrics, Log: log}, s.store)
 	if err != nil {
 		return err
 	}
