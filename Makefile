@@ -1,6 +1,6 @@
 # make help lists what there is. Go is needed, a C compiler for the race detector,
-# and Java 17 with Maven for what runs on HBase; other tools are built from their
-# sources into build/tools.
+# Java 17 with Maven for what runs on HBase, and Prometheus for what reads metrics;
+# other tools are built from their sources into build/tools.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -101,8 +101,8 @@ faults: ## have FAULTS faults, drawn from SEED, happen to a cluster on STORE, an
 long-faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role, one after the other, each for as long as operators fear
 	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet|TestFleetChanges)$$' ./internal/e2e
 
-quick: ## the unit tests alone, without HBase and the race detector; under 20 s
-	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|hbase/hbasetest)')
+quick: ## the unit tests alone, without HBase, Prometheus and the race detector; under 20 s
+	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|hbase/hbasetest|docker/promtest)')
 
 race: ## all tests with the race detector, once more and in another order
 	@$(WITH_HBASE) $(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...

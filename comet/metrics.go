@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gopush/comet/wire"
 	"gopush/internal/coord"
 	"gopush/internal/push"
 )
@@ -164,6 +165,22 @@ func (m *metrics) connected(proto string, by float64) {
 	m.connections.WithLabelValues(proto).Add(by)
 	if by > 0 {
 		m.opened.WithLabelValues(proto).Inc()
+	}
+}
+
+// v1Reason is what a v1 reply is called by v2, so that a reason has one name.
+func v1Reason(reply string) string {
+	switch reply {
+	case wire.ReplyParam:
+		return wire.CloseBadRequest.Text()
+	case wire.ReplyNode:
+		return wire.CloseWrongNode.Text()
+	case wire.ReplyChannel:
+		return wire.CloseForbidden.Text()
+	case wire.ReplyAuth:
+		return wire.CloseUnauthenticated.Text()
+	default:
+		return "other"
 	}
 }
 

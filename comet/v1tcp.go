@@ -75,7 +75,7 @@ func (n *Node) refuseTCP(conn net.Conn, reply string) {
 		n.met.refused("handshake")
 		return
 	}
-	n.met.refused(reply[:2])
+	n.met.refused(v1Reason(reply))
 	_ = conn.SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
 	_, _ = conn.Write([]byte(reply))
 }

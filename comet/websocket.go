@@ -36,7 +36,7 @@ func (n *Node) serveV1(w http.ResponseWriter, r *http.Request) {
 func (n *Node) refuseV1(c *socket, reply string) {
 	var b []byte
 	if reply != "" {
-		n.met.refused(reply[:2])
+		n.met.refused(v1Reason(reply))
 		b = textFrame([]byte(reply))
 	}
 	b = append(b, closeFrame(websocket.ClosePolicyViolation, "refused")...)

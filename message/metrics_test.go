@@ -32,9 +32,11 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := node{svc, store, t}
-	n.write(0, msg(16, "1", "i"), msg(32, "2"))
-	n.write(32, msg(48, "1", "i"))
-	n.write(32, msg(64, "other", "i"))
+	for i, msgs := range [][]push.Message{{msg(16, "1", "i"), msg(32, "2")}, {msg(48, "1", "i")}, {msg(64, "other", "i")}} {
+		if _, err := n.write(min(push.ID(i), 1)*32, msgs...); err != nil {
+			t.Fatal(err)
+		}
+	}
 	n.Save(t.Context(), []push.Write{
 		{Key: "a", Messages: []push.Message{msg(16, "1")}, Group: "node1", Epoch: 7},
 		{Key: "b", Messages: []push.Message{msg(16, "1")}, Group: "node1", Epoch: 7},

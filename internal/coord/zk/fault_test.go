@@ -57,7 +57,10 @@ func TestCutOff(t *testing.T) {
 	await(t, "the end of the term, without any news", first.Done())
 
 	wire.mend()
-	becomes(t, "another session", func() bool { s := a.Status(); return s.Connected && s.Begun == 2 && s.Lost == 1 && s.Silence < time.Second })
+	becomes(t, "another session", func() bool {
+		s := a.Status()
+		return s.Connected && s.Begun == 2 && s.Lost == 1 && s.Silence < time.Second
+	})
 	until(t, web, "the message node again", func(v *coord.View) bool { return len(v.Messages) == 1 })
 	third := campaign(t, a, node("node1", "a"))
 	if err := next.Resign(bounded(t)); err != nil {
