@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"gopush/comet/wire"
 	"gopush/internal/coord"
 	"gopush/internal/push"
 	"gopush/internal/rpc"
@@ -195,6 +198,28 @@ func TestReturnedKeyIsLookedUp(t *testing.T) {
 	}
 	if id <= cl.Floor() {
 		t.Errorf("id %d is not above the new floor %d", id, cl.Floor())
+	}
+}
+
+// A cursor from where the key was before is taken, however high ids went there, whichever
+// protocol the client speaks; one above all ids is not.
+//
+// Broken once by comparing with the ceiling alone, as SSE did.
+func TestCursorFromElsewhere(t *testing.T) {
+	n, _, cl := testNode(t, nil)
+	cl.floor.Store(int64(cl.Ceiling() + 1000*push.Step))
+	for _, tt := range []struct {
+		after push.ID
+		ok    bool
+	}{{cl.Floor(), true}, {cl.Floor() + push.Step, false}} {
+		req := wire.Stream{Key: "k", After: tt.after, HasAfter: true}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v2/events", nil)
+		if err := n.checkSSE(r, req); (err == nil) != tt.ok {
+			t.Errorf("SSE from %d with the floor %d: %v", tt.after, cl.Floor(), err)
+		}
+		if e := n.checkStream(t.Context(), req, nil, ""); (e == nil) != tt.ok {
+			t.Errorf("websocket from %d with the floor %d: %+v", tt.after, cl.Floor(), e)
+		}
 	}
 }
 

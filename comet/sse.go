@@ -63,7 +63,7 @@ func (n *Node) checkSSE(r *http.Request, req wire.Stream) error {
 	if err := n.owns(req.Key); err != nil {
 		return push.Wrap(push.KindWrongNode, err, "this node does not serve the key; look the node up again")
 	}
-	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.term.Ceiling() {
+	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.highest() {
 		return errCursor(req.After)
 	}
 	return n.authorize(r.Context(), req.Key, bearerToken(r))

@@ -475,7 +475,8 @@ func TestNewestPastMarkers(t *testing.T) {
 	}
 }
 
-// The metrics are well formed, and their number does not grow with keys.
+// The metrics are well formed, their number does not grow with keys, and they say what is
+// known of HBase.
 func TestMetrics(t *testing.T) {
 	clock := storetest.NewClock()
 	c := newFakeCluster(clock.Now)
@@ -500,6 +501,17 @@ func TestMetrics(t *testing.T) {
 	}
 	if one, many := use(1), use(100); one != many {
 		t.Errorf("%d series for one key, %d for many", one, many)
+	}
+	const want = `
+# HELP gopush_hbase_connections Connections to region servers, those that are being opened included.
+# TYPE gopush_hbase_connections gauge
+gopush_hbase_connections 2
+# HELP gopush_hbase_regions_known Regions of the table whose server is known.
+# TYPE gopush_hbase_regions_known gauge
+gopush_hbase_regions_known 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "gopush_hbase_connections", "gopush_hbase_regions_known"); err != nil {
+		t.Error(err)
 	}
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) > 0 {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -50,6 +51,29 @@ func (c *cluster) use(key string) {
 	c.inbox(key)
 	c.call(http.MethodDelete, admin+"/v2/messages?key="+key, "", nil)
 	_ = events.body.Close()
+	comet := c.sys.Addrs().Comets[0]
+	c.greet(comet.TCP, fmt.Sprintf("*3\r\n$3\r\nsub\r\n$%d\r\n%s\r\n$2\r\n60\r\n", len(key), key))
+	for _, path := range []string{"/sub?heartbeat=60&key=", "/v2/stream?key="} {
+		c.greet(comet.HTTP, "GET "+path+key+" HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	}
+}
+
+// greet connects a client that says hello, hears something, and goes.
+func (c *cluster) greet(addr, hello string) {
+	c.t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(hello)); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := conn.Read(make([]byte, 512)); err != nil {
+		c.t.Fatalf("no answer to the handshake: %v", err)
+	}
 }
 
 // families are the metrics of a system as it exposes them now.
