@@ -13,9 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gopush/hbase"
 	"gopush/internal/config"
 	"gopush/internal/e2e"
 	"gopush/internal/serve"
+	"gopush/message"
 )
 
 // cutOff is a process for which neither ZooKeeper nor HBase is there: it exposes what a
@@ -28,7 +32,7 @@ func cutOff(t *testing.T) string {
 	}
 	s.Data = filepath.Join(t.TempDir(), "data")
 	s.Coordination.Kind, s.Store.Kind, s.Store.ZooKeeper = "zookeeper", "hbase", []string{"127.0.0.1:1"}
-	sys, err := serve.New(serve.Config{Settings: s}, slog.New(slog.DiscardHandler))
+	sys, err := serve.New(serve.Config{Settings: s, OpenHBase: openAway}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +46,17 @@ func cutOff(t *testing.T) string {
 		}
 	})
 	return sys.Addrs().Ops
+}
+
+// away is a store in HBase that nobody asks: what its client asks of a ZooKeeper that is
+// not there would outlive the test.
+type away struct{ *hbase.Store }
+
+func (away) Check(context.Context) error { return errors.New("HBase is away") }
+
+func openAway(c config.Store, log *slog.Logger, reg prometheus.Registerer) (message.Store, error) {
+	s, err := hbase.Open(hbase.Config{ZooKeeper: c.ZooKeeper[0], Table: c.Table}, log, time.Now, reg)
+	return away{s}, err
 }
 
 // listening pushes n messages to a key that somebody listens to, and reads them.

@@ -29,7 +29,7 @@ var ThirdParty = map[string]Use{
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web", "docker/promtest"}},
 	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},
-	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve"}},
+	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve"}, Tests: []string{"docker/promtest"}},
 	"golang.org/x/sync":             {By: everywhere},
 	"github.com/google/go-cmp":      {Tests: everywhere},
 	"go.uber.org/goleak":            {Tests: everywhere},

@@ -1,8 +1,11 @@
 package serve
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -18,6 +21,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
+
+	"gopush/hbase"
+	"gopush/internal/config"
+	"gopush/message"
 )
 
 var update = flag.Bool("update", false, "rewrite the list of metrics in the documentation")
@@ -157,7 +164,7 @@ func everything(t *testing.T) map[string]*dto.MetricFamily {
 	far := settings(t, filepath.Join(t.TempDir(), "data"))
 	far.Coordination.Kind, far.Store.Kind = zookeeperKind, hbaseKind
 	far.Store.ZooKeeper = []string{"127.0.0.1:1"}
-	cut, _ := run(t, Config{Settings: far})
+	cut, _ := run(t, Config{Settings: far, OpenHBase: openAway})
 	for end := time.Now().Add(time.Minute); families(t, cut)["gopush_store_usable"] == nil; {
 		if time.Now().After(end) {
 			t.Fatal("nothing is said of the store")
@@ -178,6 +185,17 @@ func everything(t *testing.T) map[string]*dto.MetricFamily {
 		}
 	}
 	return all
+}
+
+// away is a store in HBase that nobody asks: what its client asks of a ZooKeeper that is
+// not there would outlive the test.
+type away struct{ *hbase.Store }
+
+func (away) Check(context.Context) error { return errors.New("HBase is away") }
+
+func openAway(c config.Store, log *slog.Logger, reg prometheus.Registerer) (message.Store, error) {
+	s, err := hbase.Open(hbase.Config{ZooKeeper: c.ZooKeeper[0], Table: c.Table}, log, time.Now, reg)
+	return away{s}, err
 }
 
 var fqName = regexp.MustCompile(`fqName: "(gopush_[^"]*)"`)
