@@ -378,8 +378,10 @@ func TestCancelledCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(time.Minute)
-		if n := testutil.CollectAndCount(s.router.metrics.dropped); n != 0 {
-			t.Error("a connection was given up")
+		for _, reason := range []string{"broken", "unreachable", "silent"} {
+			if n := testutil.ToFloat64(s.router.metrics.dropped.WithLabelValues(reason)); n != 0 {
+				t.Errorf("a connection was given up as %s", reason)
+			}
 		}
 	})
 }
