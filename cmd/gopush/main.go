@@ -37,6 +37,7 @@ type commands struct {
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes of the cluster."`
 	Drain   drainCmd   `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate migrateCmd `cmd:"" help:"Make or change the table on HBase."`
+	Health  healthCmd  `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
 	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong, with what to do about it."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
