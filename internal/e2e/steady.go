@@ -30,8 +30,11 @@ type Steady struct {
 	acks map[string][]time.Time // guarded by mu; of each key
 }
 
+// ackPatience bounds a wait for acks. HBase may have to start anew in it, on a slow machine.
+const ackPatience = 5 * time.Minute
+
 // steadyLimit bounds a whole run.
-const steadyLimit = 6 * time.Minute
+const steadyLimit = 12 * time.Minute
 
 // StartSteady begins the load on the keys; with restarts, the process of the cluster
 // is killed and started again all along.
@@ -105,7 +108,7 @@ func (s *Steady) restart() {
 func (s *Steady) Acked(n int) {
 	s.tb.Helper()
 	before := s.count()
-	Until(s.tb, 3*time.Minute, fmt.Sprintf("%d more acks of each key", n), func() (bool, string) {
+	Until(s.tb, ackPatience, fmt.Sprintf("%d more acks of each key", n), func() (bool, string) {
 		now := s.count()
 		for key, was := range before {
 			if now[key] < was+n {
