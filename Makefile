@@ -23,6 +23,10 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 GATE := $(GO) run ./internal/arch/testgate
 # What runs behind this finds an HBase, which all tests share.
 WITH_HBASE := $(GO) run ./hbase/hbasetest/with --
+# docker compose, or the older docker-compose.
+COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
+COMPOSE_PROJECT ?= gopush
+HITS ?=
 STAGE = @printf '== %s %s\n' "$$(date +%T)"
 
 TOOLS     := $(CURDIR)/build/tools
@@ -32,13 +36,15 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench benchcmp lint fmt check proto docs clean
+.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench benchcmp \
+	compose-up compose-down compose-test lint fmt check proto docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\n  Variables: ARGS (run, hbase), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race),\n' \
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  Variables: ARGS (run, hbase, compose-up, compose-down), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race),\n' \
 		'$(FUZZTIME)' '$(BENCH)' '$(COUNT)' '$(TIMEOUT)'
-	@printf '    FAULTS=%s, STORE=%s (or hbase), SEED and REPORT=%s (faults)\n' '$(FAULTS)' '$(STORE)' 'build/faults.txt'
+	@printf '    FAULTS=%s, STORE=%s (or hbase), SEED and REPORT=%s (faults),\n' '$(FAULTS)' '$(STORE)' 'build/faults.txt'
+	@printf '    HITS (compose-test: all, or a list such as web1-kill,zookeeper-pause), COMPOSE_PROJECT=%s (compose-up, compose-down)\n' '$(COMPOSE_PROJECT)'
 
 run: build ## start everything in one process, with its data in ./gopush-data
 	@exec build/gopush serve $(ARGS)
@@ -55,6 +61,7 @@ build: ## build the binaries into build/
 test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, all tests; a skipped test fails
 	$(STAGE) 'vet'
 	@$(GO) vet ./...
+	@$(GO) vet -tags compose ./docker/composetest
 	$(STAGE) 'format'
 	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then \
 		printf 'not gofumpt-ed, run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
@@ -122,6 +129,19 @@ bench: ## run the benchmarks into build/bench.txt; the run before becomes build/
 
 benchcmp: $(BENCHSTAT) ## compare the last two benchmark runs (take COUNT=10 for both)
 	@$(BENCHSTAT) build/bench.old.txt build/bench.txt
+
+compose-up: ## build and start the real cluster with Docker, and wait until it serves; ARGS='--profile monitoring' for more
+	@$(COMPOSE) -p $(COMPOSE_PROJECT) -f docker/compose.yaml $(ARGS) up --build -d
+	@docker exec "$$($(COMPOSE) -p $(COMPOSE_PROJECT) -f docker/compose.yaml ps -q web1)" sh -c \
+		'for i in $$(seq 300); do gopush health --ready >/dev/null 2>&1 && break; sleep 1; done; \
+		gopush health --ready && gopush nodes --token-file /var/lib/gopush/admin.token'
+
+compose-down: ## stop the cluster of compose-up and remove its containers; its data stays, unless ARGS=-v
+	@$(COMPOSE) -p $(COMPOSE_PROJECT) -f docker/compose.yaml --profile monitoring down --remove-orphans $(ARGS)
+
+compose-test: ## a real cluster of its own with Docker: push and fetch, hit every service under load, lose nothing, take it down
+	@GOPUSH_COMPOSE_HITS='$(HITS)' COMPOSE='$(COMPOSE)' \
+		$(GO) test -tags compose -count=1 -timeout 3h -v -run '^TestCompose$$' ./docker/composetest
 
 lint: $(GOLANGCI) ## run the lint set
 	@$(GOLANGCI) run ./...

@@ -13,7 +13,13 @@ WORKDIR /src
 # The modules change less often than the sources: they are a layer of their own.
 COPY go.mod go.sum ./
 RUN go mod download
-COPY . .
+COPY cmd ./cmd
+COPY comet ./comet
+COPY hbase ./hbase
+COPY internal ./internal
+COPY message ./message
+COPY migrations ./migrations
+COPY web ./web
 RUN go build -trimpath -buildvcs=false -ldflags='-s -w' -o /out/ ./cmd/...
 
 FROM ${BASE_IMAGE}

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestHealthOfAServer asks a real one. With /healthz in place of /readyz, or the exit code
-// of a failure left out, the last two cases of TestHealthSaysWhy fail.
+// TestHealthOfAServer asks a real one. With the answer left out it fails.
 func TestHealthOfAServer(t *testing.T) {
 	_, b := serving(t)
 	t.Setenv("GOPUSH_OPS", b.Addresses.Ops)
@@ -18,7 +17,8 @@ func TestHealthOfAServer(t *testing.T) {
 	gopushHere(t.Context(), "", "health", "--ready", "--json").check(t, outcome{exitOK, `{"alive":true,"ready":true}` + "\n", ""})
 }
 
-// TestHealthSaysWhy: what is wrong is an exit code for Docker and a sentence for people.
+// TestHealthSaysWhy: what is wrong is an exit code for Docker and a sentence for people. With
+// /healthz in place of /readyz it fails.
 func TestHealthSaysWhy(t *testing.T) {
 	unready := http.NewServeMux()
 	unready.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})

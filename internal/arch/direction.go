@@ -72,6 +72,8 @@ var Layers = map[string]Layer{
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},
+	// What it runs are containers; of this module it needs the load and the proof.
+	"docker/composetest": {Imports: []string{"internal/e2e"}},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},
