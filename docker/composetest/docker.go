@@ -133,7 +133,7 @@ func leftovers(ctx context.Context, project string) ([]string, error) {
 		if err != nil {
 			return all, err
 		}
-		for _, id := range strings.Fields(out) {
+		for id := range strings.FieldsSeq(out) {
 			all = append(all, what+" "+id)
 		}
 	}

@@ -23,6 +23,7 @@ const patience = 30 * time.Second
 // protocols pushes by v1 and v2, and gets the same messages by each way of each protocol:
 // over HTTP, and over a connection to the address that a device is told.
 func protocols(t *testing.T, c *e2e.Cluster) {
+	t.Helper()
 	ports := make(map[string]bool)
 	for i := range protocolKeys {
 		key := fmt.Sprintf("both-%d", i)
@@ -40,6 +41,7 @@ func protocols(t *testing.T, c *e2e.Cluster) {
 
 // both connects to a key by v1 and v2, and pushes to it by v2 and v1.
 func both(t *testing.T, api *e2e.API, key string, node e2e.Node) {
+	t.Helper()
 	at, err := url.Parse(node.WS)
 	if err != nil {
 		t.Fatal(err)
@@ -48,9 +50,9 @@ func both(t *testing.T, api *e2e.API, key string, node e2e.Node) {
 	if err != nil {
 		t.Fatalf("connect to %s, which is what %s was told: %v", at.Host, key, err)
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	v1 := v1Connect(t, api, key)
-	defer v1.Close()
+	defer func() { _ = v1.Close() }()
 
 	first := api.Push(t.Context(), e2e.Message{Key: key, Data: json.RawMessage(`"by v2"`)})
 	if first.State != e2e.Acked {

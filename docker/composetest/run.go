@@ -23,6 +23,7 @@ const (
 // Run brings the cluster up, has both protocols prove themselves, hits every service as
 // planned, and takes everything down. root is the root of the tree.
 func Run(t *testing.T, root, wanted string) {
+	t.Helper()
 	hits, err := plan(wanted)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +59,7 @@ func Run(t *testing.T, root, wanted string) {
 
 // survive hits one service under load, and proves that nothing acknowledged was lost.
 func (p *project) survive(t *testing.T, h hit) {
+	t.Helper()
 	cluster := e2e.Remote(t, p.addrs)
 	keys := make([]string, 4) // some of each group
 	for i := range keys {
