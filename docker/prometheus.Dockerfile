@@ -12,6 +12,6 @@ RUN groupadd --gid 10001 gopush && \
 USER 10001:10001
 WORKDIR /data
 HEALTHCHECK --interval=10s --timeout=15s --start-period=2m --retries=5 \
-  CMD ["promtool", "check", "healthy", "--url=http://127.0.0.1:9090"]
+  CMD ["promtool", "query", "instant", "http://127.0.0.1:9090", "vector(1)"]
 ENTRYPOINT ["prometheus"]
 CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/data", "--storage.tsdb.retention.time=15d"]
