@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -19,10 +20,11 @@ const (
 // commandTimeout bounds every command but those that build and start.
 const commandTimeout = 3 * time.Minute
 
-// command runs a program to its end and gives what it printed.
-func command(ctx context.Context, env []string, name string, args ...string) (string, error) {
+// command runs a program to its end and gives what it printed. An empty folder or
+// environment is this process's own.
+func command(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = env
+	cmd.Dir, cmd.Env = dir, env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -35,7 +37,7 @@ func command(ctx context.Context, env []string, name string, args ...string) (st
 func docker(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	return command(ctx, nil, "docker", args...)
+	return command(ctx, os.TempDir(), nil, "docker", args...)
 }
 
 func lastLines(text string, n int) string {

@@ -26,6 +26,7 @@ var portNames = []string{
 // project is one cluster in containers, apart from any other of the same machine.
 type project struct {
 	name    string            // immutable; no other project has it
+	root    string            // immutable; of the tree, absolute
 	compose []string          // immutable; the command, with what it is always given
 	ports   map[string]string // immutable; by the names above
 	token   string            // of the admin API; set by up
@@ -38,13 +39,17 @@ func newProject(ctx context.Context, root string) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The path goes on to mean the same when the working directory is replaced.
+	if root, err = filepath.Abs(root); err != nil {
+		return nil, err
+	}
 	ports, err := freePorts(portNames)
 	if err != nil {
 		return nil, err
 	}
 	name := "gopush-test-" + strconv.Itoa(os.Getpid())
 	return &project{
-		name: name, ports: ports,
+		name: name, root: root, ports: ports,
 		compose: append(program, "-p", name, "-f", filepath.Join(root, "docker", "compose.yaml")),
 	}, nil
 }
@@ -90,7 +95,7 @@ func (p *project) run(ctx context.Context, most time.Duration, args ...string) (
 		env = append(env, name+"="+port)
 	}
 	all := slices.Concat(p.compose[1:], args)
-	return command(ctx, env, p.compose[0], all...)
+	return command(ctx, p.root, env, p.compose[0], all...)
 }
 
 // The longest that building all images, starting everything, and removing it may take.

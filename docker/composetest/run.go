@@ -132,7 +132,7 @@ func (p *project) tell(t *testing.T) {
 			continue
 		}
 		// Most of these write to standard error, which docker logs keeps apart.
-		out, err := command(ctx, nil, "sh", "-c", `docker logs --tail 30 "$0" 2>&1`, c.ID)
+		out, err := command(ctx, "", nil, "sh", "-c", `docker logs --tail 30 "$0" 2>&1`, c.ID)
 		t.Logf("%s is %s, and restarted %d times (%v):\n%s", c.service(), trouble, c.RestartCount, err, out)
 	}
 }
