@@ -2,7 +2,9 @@ package composetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +43,9 @@ func Run(t *testing.T, root, wanted string) {
 	}
 	t.Logf("the project is %s; if this test is killed: %s down -v", p.name, strings.Join(p.compose, " "))
 	t.Cleanup(func() {
+		if t.Failed() {
+			p.keepLogs(t)
+		}
 		began := time.Now()
 		if err := p.down(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("take it down: %v", err)
@@ -135,6 +140,23 @@ func (p *project) tell(t *testing.T) {
 		out, err := command(ctx, "", nil, "sh", "-c", `docker logs --tail 30 "$0" 2>&1`, c.ID)
 		t.Logf("%s is %s, and restarted %d times (%v):\n%s", c.service(), trouble, c.RestartCount, err, out)
 	}
+}
+
+// keepLogs writes the whole logs of all services into a folder: soon they are gone.
+func (p *project) keepLogs(t *testing.T) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	dir, err := os.MkdirTemp("", p.name+"-logs-") //nolint:usetesting // it is kept
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	all, err := containers(ctx, p.name, "")
+	for _, c := range all {
+		_, failed := command(ctx, dir, nil, "sh", "-c", `docker logs "$0" > "$1.log" 2>&1`, c.ID, c.service())
+		err = errors.Join(err, failed)
+	}
+	t.Logf("the logs of all services are in %s (%v)", dir, err)
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(100 * time.Millisecond) }
