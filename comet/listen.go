@@ -169,8 +169,9 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 }
 
 // joinV1 is join for protocol v1, whose clients hear of both streams from now on.
-// What "now" is has to be settled before they are told that they are subscribed:
-// a node that has just started does not know yet where the public stream stands.
+// What "now" is has to be settled before they are told that they are subscribed, and fetch:
+// a node that has just started does not know yet where the public stream stands, and a
+// write that was given up may land after they have fetched, unpublished.
 // The reply is empty when the connection may stay.
 func (n *Node) joinV1(s *subscriber, key push.Key) (leave func(), reply string, ok bool) {
 	leave, ok = n.join(s, key, true)
@@ -180,9 +181,11 @@ func (n *Node) joinV1(s *subscriber, key push.Key) (leave func(), reply string, 
 	}
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.AttemptTimeout)
 	defer cancel()
-	if _, err := s.public.settle(ctx, 0, false); err != nil {
-		leave()
-		return nil, wire.ReplyNode, false
+	for _, f := range []*feed{&s.private, &s.public} {
+		if _, err := f.settle(ctx, 0, false); err != nil {
+			leave()
+			return nil, wire.ReplyNode, false
+		}
 	}
 	return leave, "", true
 }

@@ -295,3 +295,20 @@ func TestV1BeforeThePublicStreamIsKnown(t *testing.T) {
 	json := fmt.Sprintf(`{"msg":1,"mid":%d,"gid":1}`, id)
 	hear(t, conn, fmt.Sprintf("$%d\r\n%s\r\n", len(json), json))
 }
+
+// TestV1HearsWhatLandsLate: a message that became readable after a client had subscribed, and
+// so perhaps after it had fetched, reaches it before those behind it. Its write had been given
+// up, and nobody published it. Without the private cursor in joinV1 it is never heard.
+func TestV1HearsWhatLandsLate(t *testing.T) {
+	n, m, c := testNode(t, nil)
+	conn := dial(t, n)
+	say(t, conn, resp("sub", "a", "30", "", "1.0"))
+	hear(t, conn, "+h\r\n")
+	late := push.Message{ID: push.ID(c.floor.Load()) - 16, Body: []byte(`1`), ExpiresAt: time.Now().Add(time.Hour).UnixMilli()}
+	m.store(push.Write{Key: "a", Prev: push.PrevUnknown, Messages: []push.Message{late}})
+	id := mustPush(t, n, "a", `2`)
+	for i, want := range []push.ID{late.ID, id} {
+		json := fmt.Sprintf(`{"msg":%d,"mid":%d,"gid":0}`, i+1, want)
+		hear(t, conn, fmt.Sprintf("$%d\r\n%s\r\n", len(json), json))
+	}
+}
