@@ -28,6 +28,8 @@ type memory struct {
 	// says whether to store, and what to answer.
 	onSave func(w push.Write) (store bool, err error)
 	onRead func(key push.Key, span push.Span) error
+	// onAnswer, when set, may change what a write is answered.
+	onAnswer func(*push.Written)
 	// onFence, when set, answers the end of earlier epochs.
 	onFence func(ctx context.Context, fence rpc.Fence) error
 }
@@ -49,7 +51,7 @@ func newMemory() *memory {
 func (m *memory) Save(ctx context.Context, w push.Write, done func(push.Written, error)) {
 	go func() {
 		m.mu.Lock()
-		hook := m.onSave
+		hook, change := m.onSave, m.onAnswer
 		m.mu.Unlock()
 		store, err := true, error(nil)
 		if hook != nil {
@@ -58,6 +60,9 @@ func (m *memory) Save(ctx context.Context, w push.Write, done func(push.Written,
 		var written push.Written
 		if store {
 			written = m.store(w)
+		}
+		if change != nil {
+			change(&written)
 		}
 		done(written, err)
 	}()

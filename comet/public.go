@@ -155,6 +155,18 @@ func (ch *channel) start(newest push.ID) {
 	}
 }
 
+// overdue sends whoever is below an acknowledged message to the store: it was stored by a
+// write that had been given up, and nobody was told of it.
+func (ch *channel) overdue(id push.ID) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for _, m := range ch.members {
+		if f, ok := m.(*feed); ok {
+			f.recheck(id)
+		}
+	}
+}
+
 // recheck is called when the channel's newest id became known.
 func (f *feed) recheck(newest push.ID) {
 	s := f.sub

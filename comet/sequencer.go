@@ -249,9 +249,12 @@ func (n *Node) written(b *batch, w push.Written) {
 		n.refuse(b, errMoving())
 		return
 	}
-	prev := w.Prev
+	prev, repeated := w.Prev, push.ID(0)
 	events := make([]*event, 0, len(b.ops))
 	for i, out := range w.Outcomes {
+		if out.Status == push.Duplicate {
+			repeated = max(repeated, out.ID)
+		}
 		if out.Status != push.Stored {
 			continue
 		}
@@ -265,6 +268,9 @@ func (n *Node) written(b *batch, w push.Written) {
 	}
 	for _, ev := range events {
 		n.publish(b.ch, ev)
+	}
+	if repeated > 0 {
+		b.ch.overdue(repeated)
 	}
 	n.advance(b.ch)
 	n.release(b.ch, len(b.ops))

@@ -312,3 +312,25 @@ func TestV1HearsWhatLandsLate(t *testing.T) {
 		hear(t, conn, fmt.Sprintf("$%d\r\n%s\r\n", len(json), json))
 	}
 }
+
+// TestARepeatedPushIsHeard: a message whose push was given up, and whose write landed, reaches
+// a client that is connected when its retry is acknowledged, and not only with the next one.
+//
+// Broken once by telling nobody: it was never heard.
+func TestARepeatedPushIsHeard(t *testing.T) {
+	n, m, c := testNode(t, nil)
+	conn := dial(t, n)
+	say(t, conn, resp("sub", "a", "30", "", "1.0"))
+	hear(t, conn, "+h\r\n")
+	late := push.Message{ID: push.ID(c.floor.Load()) - 16, Body: []byte(`1`), ExpiresAt: time.Now().Add(time.Hour).UnixMilli()}
+	m.store(push.Write{Key: "a", Prev: push.PrevUnknown, Messages: []push.Message{late}})
+	m.onSave = func(push.Write) (bool, error) { return false, nil }
+	m.onAnswer = func(w *push.Written) {
+		w.Outcomes = []push.Outcome{{Status: push.Duplicate, ID: late.ID}}
+	}
+	if id := mustPush(t, n, "a", `1`); id != late.ID {
+		t.Errorf("acknowledged as %d, want %d", id, late.ID)
+	}
+	json := fmt.Sprintf(`{"msg":1,"mid":%d,"gid":0}`, late.ID)
+	hear(t, conn, fmt.Sprintf("$%d\r\n%s\r\n", len(json), json))
+}
