@@ -17,17 +17,50 @@ import (
 // changeTimeout bounds a change of a region.
 const changeTimeout = 2 * time.Minute
 
+// moveAgain is when an order to move a region is given once more: a master that knows of no
+// other region server drops it, and says so in its log alone.
+const moveAgain = 3 * time.Second
+
 // Move has HBase take the region of a row to another region server, whichever it
 // chooses, and returns when it is open there.
 func (s *Stack) Move(ctx context.Context, table string, row []byte) error {
-	return s.change(ctx, table, row, func(list []Region, r *Region) (hrpc.Call, func([]Region) bool, error) {
-		call, err := hrpc.NewMoveRegion(ctx, []byte(r.encoded()))
-		from := r.Server
-		return call, func(now []Region) bool {
-			r, err := find(now, table, row)
-			return err == nil && r.State == "OPEN" && r.Server != from
-		}, err
-	})
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var from Server // of the first order
+	var given time.Time
+	return wait(ctx, func(ctx context.Context) error {
+		list, err := s.Regions(ctx)
+		if err != nil {
+			return err
+		}
+		r, err := find(list, table, row)
+		switch {
+		case err != nil:
+			return err
+		case r.State != "OPEN":
+		case !given.IsZero() && r.Server != from:
+			return nil
+		case time.Since(given) > moveAgain:
+			if err := s.orderMove(ctx, r); err != nil {
+				return err
+			}
+			from, given = r.Server, time.Now()
+		}
+		return notYetError(fmt.Sprintf("the move of the region of %q in %s is not done", row, table))
+	}, func(string) {}, func() error { return nil })
+}
+
+func (s *Stack) orderMove(ctx context.Context, r *Region) error {
+	call, err := hrpc.NewMoveRegion(ctx, []byte(r.encoded()))
+	if err == nil {
+		_, err = s.cluster().master(ctx, call)
+	}
+	return err
+}
+
+// bounded gives a change its time.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, changeTimeout, errors.New("no change of a region takes that long; the log of the master says what became of it"))
 }
 
 // Split cuts the region of a row in two, the second of which begins with the row, and
@@ -82,7 +115,7 @@ func (s *Stack) Merge(ctx context.Context, table string, row []byte) error {
 // change gives the master an order about the region of a row, and waits until it has
 // been carried out.
 func (s *Stack) change(ctx context.Context, table string, row []byte, order func([]Region, *Region) (hrpc.Call, func([]Region) bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, changeTimeout, errors.New("no change of a region takes that long; the log of the master says what became of it"))
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	list, err := s.Regions(ctx)
 	if err != nil {
