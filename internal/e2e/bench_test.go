@@ -118,7 +118,6 @@ func BenchmarkPush(b *testing.B) {
 	b.Run("batch/8", func(b *testing.B) { benchBatch(b, 8, 10_000, false) })
 	b.Run("batch-subscriber/8", func(b *testing.B) { benchBatch(b, 8, 64, true) })
 	b.Run("batch-hot/1", func(b *testing.B) { benchBatch(b, 1, 1, false) })
-	b.Run("batch-hot/8", func(b *testing.B) { benchBatch(b, 8, 1, false) })
 }
 
 // benchPebble writes values as long as a stored message, each synced.
