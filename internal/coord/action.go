@@ -69,7 +69,7 @@ type (
 		ID             string
 		Epoch          int64
 		Floor, Ceiling push.ID
-		Lease          time.Duration // of whoever served before, at most; 0: for ever
+		Lease          time.Duration // how long one proof of the session lasts; 0: for ever
 	}
 	// Hold says until when the term is valid, on the monotonic clock.
 	Hold struct {

@@ -92,7 +92,8 @@ type Term interface {
 	// out may come back, as long as the term is not over.
 	Valid() bool
 	// Lease is how long one proof of the session lasts, here and with whoever served
-	// before; 0: for ever, as nobody else can serve.
+	// before, as all nodes of a group have the same session timeout; 0: for ever, as
+	// nobody else can serve.
 	Lease() time.Duration
 	// Left is how long the lease holds without another proof; 0 or less when it does
 	// not, ForEver when it cannot end.

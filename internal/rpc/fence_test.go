@@ -40,6 +40,8 @@ func TestFence(t *testing.T) {
 
 // TestFenceUnconfirmed: nodes that are gone, too old to know the call, or none at all, have
 // not confirmed.
+//
+// Broken once by taking no node for all of them, and once by taking an error for an answer.
 func TestFenceUnconfirmed(t *testing.T) {
 	gone := messageNode(t, &fakeMessage{})
 	gone.stop()

@@ -76,10 +76,11 @@ func (c *MessageClient) Save(ctx context.Context, w push.Write, done func(push.W
 	})
 }
 
-// Read returns a page of key; it may end before the span's Limit, with More. If a node
-// takes long, another one is asked as well, and the first answer counts. A node that cannot be reached, or does not answer in half of the time that is
-// left, is replaced by another within the deadline. KindBusy: too many reads
-// are unanswered; KindStoreUnavailable: no node answered.
+// Read returns a page of key; it may end before the span's Limit, with More. If a
+// node takes long, another one is asked as well, and the first answer counts. A node
+// that cannot be reached, or does not answer in half of the time that is left, is
+// replaced by another within the deadline. KindBusy: too many reads are unanswered;
+// KindStoreUnavailable: no node answered.
 func (c *MessageClient) Read(ctx context.Context, key push.Key, span push.Span) (push.Page, error) {
 	pipeOf := (*node).readsSmall
 	if pageGuess(span) > smallPage {

@@ -26,6 +26,9 @@ func TestFirstTerm(t *testing.T) {
 	if !term.Valid() {
 		t.Error("the term is not valid")
 	}
+	if term.Lease() != 0 {
+		t.Errorf("a lease of %s; nobody else can serve", term.Lease())
+	}
 }
 
 // TestRestart: whatever the clock does while the process is away, the next term

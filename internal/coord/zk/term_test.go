@@ -28,6 +28,10 @@ func TestOnePrimary(t *testing.T) {
 	if err := web.Health(); err != nil {
 		t.Error(err)
 	}
+	// A successor counts on it: with 0 it would not wait for anybody (P6).
+	if lease := testConfig(server).Session * 2 / 3; first.Lease() != lease {
+		t.Errorf("a lease of %s; want %s, two thirds of the session", first.Lease(), lease)
+	}
 	before := first.Ceiling()
 	if err := first.Raise(bounded(t), before+1); err != nil || first.Ceiling() <= before {
 		t.Errorf("raised to %d: %v", first.Ceiling(), err)
