@@ -3,6 +3,7 @@ package composetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,11 @@ type service struct {
 	// spare says that pushes go on while it is away; those of what it serves may wait for a
 	// while first.
 	spare bool
+}
+
+// gopush reports whether it is a node of gopush, rather than something that one needs.
+func (s service) gopush() bool {
+	return slices.ContainsFunc([]string{"web", "message", "node"}, func(kind string) bool { return strings.HasPrefix(s.name, kind) })
 }
 
 // services are all that run all the time, in the order in which they are hit.

@@ -21,6 +21,7 @@ import (
 var portNames = []string{
 	"WEB1_PUBLIC_PORT", "WEB1_ADMIN_PORT", "WEB2_PUBLIC_PORT", "WEB2_ADMIN_PORT",
 	"NODE1A_HTTP_PORT", "NODE1A_TCP_PORT", "NODE1B_HTTP_PORT", "NODE1B_TCP_PORT", "NODE2A_HTTP_PORT", "NODE2A_TCP_PORT",
+	"PROMETHEUS_PORT",
 }
 
 // project is one cluster in containers, apart from any other of the same machine.
@@ -108,10 +109,14 @@ const (
 // up builds and starts everything. When it returns, all has been started in order, which
 // for whatever others depend on means that it was healthy.
 func (p *project) up(ctx context.Context) error {
-	if _, err := p.run(ctx, buildPatience, "build"); err != nil {
+	if _, err := p.run(ctx, buildPatience, monitoring("build")...); err != nil {
 		return err
 	}
 	if _, err := p.run(ctx, startPatience, "up", "-d"); err != nil {
+		return err
+	}
+	// Of the monitoring, what can be built here: Grafana comes from a registry.
+	if _, err := p.run(ctx, startPatience, monitoring("up", "-d", "prometheus")...); err != nil {
 		return err
 	}
 	id, err := p.one(ctx, "web1")
@@ -123,9 +128,12 @@ func (p *project) up(ctx context.Context) error {
 	return err
 }
 
+// monitoring has a command see the services of that profile as well.
+func monitoring(args ...string) []string { return append([]string{"--profile", "monitoring"}, args...) }
+
 // down removes everything, and reports what is still there.
 func (p *project) down(ctx context.Context) error {
-	_, err := p.run(ctx, downPatience, "down", "-v", "--remove-orphans", "-t", "30")
+	_, err := p.run(ctx, downPatience, monitoring("down", "-v", "--remove-orphans", "-t", "30")...)
 	left, also := leftovers(ctx, p.name)
 	if len(left) > 0 {
 		also = errors.Join(also, fmt.Errorf("left behind: %s", strings.Join(left, ", ")))

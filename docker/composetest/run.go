@@ -30,7 +30,8 @@ const (
 const begins = "0AKUckrz"
 
 // Run brings the cluster up, has both protocols prove themselves, hits every service as
-// planned, and takes everything down. root is the root of the tree.
+// planned, asks what the dashboards show of that, and takes everything down. root is the
+// root of the tree.
 func Run(t *testing.T, root, wanted string) {
 	t.Helper()
 	hits, err := plan(wanted)
@@ -68,6 +69,7 @@ func Run(t *testing.T, root, wanted string) {
 			return
 		}
 	}
+	t.Run("dashboards", p.dashboards)
 }
 
 // survive hits one service under load, and proves that nothing acknowledged was lost.
