@@ -219,6 +219,7 @@ func (s *subscriber) append(buf []byte, ev *event, now int64) []byte {
 // then closes the connection. Others are closed at once.
 func (s *subscriber) hangUp() {
 	s.mu.Lock()
+	s.closeWritten = true
 	gone := s.readerGone
 	s.mu.Unlock()
 	plain := s.form == formTCP || s.form == formTCPPlain || s.form == formSSE

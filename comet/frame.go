@@ -10,6 +10,7 @@ import (
 // frame is made once for all connections and several go out in one write.
 
 const (
+	finBit      = 0x80 // the frame is the last of its message
 	opcodeText  = 0x1
 	opcodeClose = 0x8
 	opcodePing  = 0x9
@@ -20,7 +21,7 @@ func textFrame(payload []byte) []byte { return frame(opcodeText, payload) }
 
 func frame(opcode byte, payload []byte) []byte {
 	b := make([]byte, 0, len(payload)+10)
-	b = append(b, 0x80|opcode)
+	b = append(b, finBit|opcode)
 	switch n := len(payload); {
 	case n < 126:
 		b = append(b, byte(n))

@@ -117,7 +117,8 @@ func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []strin
 		n.dismiss()
 		return
 	}
-	c := &socket{Conn: conn, in: h.in}
+	h.lib.quiet = true
+	c := &socket{Conn: conn, in: h.in, lib: h.lib}
 	n.spawn(func() { serve(c) })
 }
 

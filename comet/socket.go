@@ -2,26 +2,76 @@ package comet
 
 import (
 	"bufio"
+	"encoding/binary"
+	"errors"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-// socket is a websocket connection whose read buffer is known here.
+// socket is a websocket connection of which the library only reads.
 type socket struct {
 	*websocket.Conn
-	in *bufio.Reader // the connection's only reader
+	in  *bufio.Reader // the connection's only reader
+	lib *quietConn    // what the library has for a connection
+}
+
+// NetConn is the connection itself, to write to; the library's own NetConn is what it has.
+func (c *socket) NetConn() net.Conn { return c.lib.Conn }
+
+// broken is the close code for a frame that broke the protocol or was too long; 0: err is
+// about the connection. Whatever comes in is not to be read any more.
+func (c *socket) broken(err error) int {
+	switch {
+	case c.lib.code != 0:
+		return c.lib.code
+	case errors.Is(err, websocket.ErrReadLimit):
+		return websocket.CloseMessageTooBig
+	default:
+		return 0
+	}
+}
+
+// quietConn keeps the library from writing once the handshake is over. It would answer a
+// broken frame by itself, before what is queued for the client, or in the middle of it.
+// Owned by whoever reads.
+type quietConn struct {
+	net.Conn
+	quiet bool
+	code  int // of the Close frame that the library would have sent; 0: none
+}
+
+// Write passes the handshake on, and notes the code of a Close frame after it.
+func (c *quietConn) Write(b []byte) (int, error) {
+	if !c.quiet {
+		return c.Conn.Write(b)
+	}
+	if len(b) >= 4 && b[0] == finBit|opcodeClose {
+		c.code = int(binary.BigEndian.Uint16(b[2:]))
+	}
+	return len(b), nil
+}
+
+// SetWriteDeadline is the library's for what it does not write: the deadline is the
+// flusher's.
+func (c *quietConn) SetWriteDeadline(t time.Time) error {
+	if c.quiet {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // readBuffer is the size of a websocket's read buffer. Clients say little; the
 // library takes a buffer over only if it is larger than 256 bytes.
 const readBuffer = 264
 
-// hijacker gives the websocket library a read buffer of ours.
+// hijacker gives the websocket library a connection and a read buffer of ours.
 type hijacker struct {
 	http.ResponseWriter
-	in *bufio.Reader
+	in  *bufio.Reader
+	lib *quietConn
 }
 
 // Hijack takes the connection over. A client that has sent frames before it knew
@@ -31,6 +81,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil || rw.Reader.Buffered() > 0 {
 		return conn, rw, err
 	}
-	h.in = bufio.NewReaderSize(conn, readBuffer)
-	return conn, bufio.NewReadWriter(h.in, rw.Writer), nil
+	h.lib = &quietConn{Conn: conn}
+	h.in = bufio.NewReaderSize(h.lib, readBuffer)
+	return h.lib, bufio.NewReadWriter(h.in, rw.Writer), nil
 }

@@ -26,9 +26,10 @@ type subscriber struct {
 	bytes    int
 	flushing bool // a flusher runs, or begin has not been called yet
 	closing  bool // an evClose is queued or written, or the connection is dead
-	// readerGone: whoever writes the last bytes closes the connection.
-	readerGone bool
-	timer      *time.Timer // pings; nil: none
+	// Of the reader, and of what is to be written last, whoever ends second closes the
+	// connection.
+	readerGone, closeWritten bool
+	timer                    *time.Timer // pings; nil: none
 
 	// owned by the flusher: the cursors of what was written, for SSE's ids
 	sentID, sentPublic push.ID
@@ -297,7 +298,7 @@ func (s *subscriber) readerDone() {
 		s.timer.Stop()
 	}
 	s.readerGone = true
-	pending := s.closing && s.flushing && len(s.queue) > 0
+	pending := s.closing && s.flushing && !s.closeWritten
 	s.closing = true
 	s.mu.Unlock()
 	if !pending || s.conn.SetWriteDeadline(time.Now().Add(closeWait)) != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -435,4 +436,46 @@ func TestDrainEndsFollowers(t *testing.T) {
 	if err := <-ended; !push.Is(err, push.KindMoving) {
 		t.Fatalf("following ended with %v", err)
 	}
+}
+
+// heldConn holds each write until it is let go.
+type heldConn struct {
+	net.Conn
+	entered, release, closed chan struct{}
+	once                     sync.Once
+}
+
+func (c *heldConn) Write(b []byte) (int, error) {
+	c.entered <- struct{}{}
+	select {
+	case <-c.release:
+		return len(b), nil
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *heldConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *heldConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *heldConn) Close() error                     { c.once.Do(func() { close(c.closed) }); return nil }
+
+// TestCloseIsWrittenWhenTheReaderEnds: a client has said its last word while the answer to
+// it is being written. The connection lasts until that is done, and no longer.
+//
+// It failed when only what was still queued kept the connection open.
+func TestCloseIsWrittenWhenTheReaderEnds(t *testing.T) {
+	n, _, _ := testNode(t, nil)
+	conn := &heldConn{entered: make(chan struct{}), release: make(chan struct{}), closed: make(chan struct{})}
+	s := newSubscriber(n, conn, formV2, "v2")
+	s.begin()
+	s.shut(closeClient)
+	<-conn.entered
+	s.readerDone()
+	select {
+	case <-conn.closed:
+		t.Fatal("closed while the last frame is written")
+	default:
+	}
+	close(conn.release)
+	<-conn.closed
 }

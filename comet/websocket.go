@@ -86,7 +86,7 @@ func (n *Node) runV1(c *socket, sub wire.Subscribe) {
 // connection ends, or nothing is heard for silence.
 func (s *subscriber) readFrames(c *socket, silence time.Duration, leave func(), handle func(kind int, data []byte)) {
 	r := &reader{s: s, in: c.in, silence: silence, leave: leave, ended: s.readEnded}
-	r.step = func() bool { return s.readFrame(c.Conn, handle) }
+	r.step = func() bool { return s.readFrame(c, handle) }
 	c.SetReadLimit(wire.MaxClientFrame)
 	c.SetPingHandler(func(data string) error {
 		r.heard()
@@ -102,10 +102,13 @@ func (s *subscriber) readFrames(c *socket, silence time.Duration, leave func(), 
 }
 
 // readFrame reads one message; false: the connection has ended.
-func (s *subscriber) readFrame(c *websocket.Conn, handle func(kind int, data []byte)) bool {
+func (s *subscriber) readFrame(c *socket, handle func(kind int, data []byte)) bool {
 	kind, data, err := c.ReadMessage()
 	switch {
 	case err != nil:
+		if code := c.broken(err); code != 0 {
+			s.shut(ending{reason: "bad frame", code: wire.CloseCode(code), v1: code})
+		}
 		s.readEnded(err)
 		return false
 	case kind == websocket.TextMessage && !utf8.Valid(data):
