@@ -22,7 +22,7 @@ func benchNode(b *testing.B) (*Node, net.Addr, net.Addr) {
 	b.Helper()
 	store, cl := newMemory(), newCluster(&testing.T{}, "node1")
 	var n *Node
-	n, err := New(Config{Member: coord.Member{Group: "node1"}, MaxPerKey: 10_000, MaxConnections: 20_000, Heartbeat: time.Hour}, Deps{
+	n, err := New(Config{Member: coord.Member{Group: "node1"}, Limits: Limits{MaxPerKey: 10_000, MaxConnections: 20_000}, Heartbeat: time.Hour}, Deps{
 		Membership: cl, Directory: cl, Messages: store, Now: time.Now,
 		Peer: func(string) Peer { return n },
 		Log:  slog.New(slog.DiscardHandler),

@@ -31,7 +31,7 @@ func (s *subscriber) catchUp(f *feed) {
 	s.mu.Unlock()
 	n.met.readAsked()
 	page, err := n.deps.Messages.Read(ctx, f.ch.key, push.Span{
-		After: after, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.cfg.Newest,
+		After: after, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.limits.Load().Newest,
 	})
 	if err != nil {
 		n.met.readFailed()

@@ -20,10 +20,9 @@ type Config struct {
 	// required, Weight defaults to 1.
 	Member coord.Member
 
-	// MaxConnections bounds the connections of the node; default 100,000.
-	MaxConnections int
-	// MaxPerKey bounds the connections of one key; default 64.
-	MaxPerKey int
+	// Limits hold from the start; see Node.SetLimits.
+	Limits Limits
+
 	// QueueMessages and QueueBytes bound what waits to be written to one
 	// connection before it falls behind and reads from the store; defaults 64
 	// events and 128 KiB.
@@ -35,8 +34,6 @@ type Config struct {
 	CatchUps int
 	// PageMessages is the size of such a read; default 100.
 	PageMessages int
-	// Newest keeps only that many messages per key readable; 0: all.
-	Newest int
 
 	// Heartbeat is how often v2 connections are pinged; default 30 s.
 	Heartbeat time.Duration
@@ -53,7 +50,16 @@ type Config struct {
 	IDLease time.Duration
 	// Drain bounds an orderly shutdown; default 5 s.
 	Drain time.Duration
+}
 
+// Limits are what may change while a node runs.
+type Limits struct {
+	// MaxConnections bounds the connections of the node; default 100,000.
+	MaxConnections int
+	// MaxPerKey bounds the connections of one key; default 64.
+	MaxPerKey int
+	// Newest keeps only that many messages per key readable; 0: all.
+	Newest int
 	// Origins are the values of the Origin header that browsers may come from;
 	// empty: any, as no protocol here carries cookies.
 	Origins []string
@@ -102,14 +108,7 @@ type Authorizer interface {
 // Validate fills in the defaults and reports every field that is out of range.
 func (c *Config) Validate() error {
 	var errs []error
-	number := func(name string, v *int, def, low int) {
-		if *v == 0 {
-			*v = def
-		}
-		if *v < low {
-			errs = append(errs, fmt.Errorf("%s is %d; it must be at least %d", name, *v, low))
-		}
-	}
+	number := func(name string, v *int, def, low int) { errs = append(errs, atLeast(name, v, def, low)) }
 	span := func(name string, v *time.Duration, def time.Duration) {
 		if *v == 0 {
 			*v = def
@@ -119,15 +118,12 @@ func (c *Config) Validate() error {
 		}
 	}
 	number("Weight", &c.Member.Weight, 1, 1)
-	number("MaxConnections", &c.MaxConnections, 100_000, 1)
-	number("MaxPerKey", &c.MaxPerKey, 64, 1)
 	number("QueueMessages", &c.QueueMessages, 64, 1)
 	number("QueueBytes", &c.QueueBytes, 128<<10, 1024)
 	number("PendingPushes", &c.PendingPushes, 1024, 1)
 	number("PendingBytes", &c.PendingBytes, 4<<20, 1024)
 	number("CatchUps", &c.CatchUps, 64, 1)
 	number("PageMessages", &c.PageMessages, 100, 1)
-	number("Newest", &c.Newest, 0, 0)
 	span("Heartbeat", &c.Heartbeat, 30*time.Second)
 	span("Handshake", &c.Handshake, 5*time.Second)
 	span("WriteTimeout", &c.WriteTimeout, 60*time.Second)
@@ -135,10 +131,31 @@ func (c *Config) Validate() error {
 	span("AttemptTimeout", &c.AttemptTimeout, 2*time.Second)
 	span("IDLease", &c.IDLease, 5*time.Second)
 	span("Drain", &c.Drain, 5*time.Second)
+	errs = append(errs, c.Limits.Validate())
 	if c.Member.Group == "" {
 		errs = append(errs, errors.New("Member.Group is empty; give the group's name"))
 	}
 	return errors.Join(errs...)
+}
+
+// Validate fills in the defaults and reports every field that is out of range.
+func (l *Limits) Validate() error {
+	return errors.Join(
+		atLeast("MaxConnections", &l.MaxConnections, 100_000, 1),
+		atLeast("MaxPerKey", &l.MaxPerKey, 64, 1),
+		atLeast("Newest", &l.Newest, 0, 0),
+	)
+}
+
+// atLeast fills in the default of a number, and reports one that is too low.
+func atLeast(name string, v *int, def, low int) error {
+	if *v == 0 {
+		*v = def
+	}
+	if *v < low {
+		return fmt.Errorf("%s is %d; it must be at least %d", name, *v, low)
+	}
+	return nil
 }
 
 func (d *Deps) validate() error {

@@ -77,7 +77,7 @@ func (n *Node) acceptTCP(l net.Listener) error {
 
 // admit counts a connection in, within the node's bound.
 func (n *Node) admit() bool {
-	if n.conns.Add(1) > int64(n.cfg.MaxConnections) {
+	if n.conns.Add(1) > int64(n.limits.Load().MaxConnections) {
 		n.conns.Add(-1)
 		n.met.refused("node full")
 		return false
@@ -125,8 +125,8 @@ func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []strin
 // originAllowed accepts clients that are no browsers, and browsers from the
 // configured origins.
 func (n *Node) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	return origin == "" || len(n.cfg.Origins) == 0 || slices.Contains(n.cfg.Origins, origin)
+	origin, origins := r.Header.Get("Origin"), n.limits.Load().Origins
+	return origin == "" || len(origins) == 0 || slices.Contains(origins, origin)
 }
 
 // authorize asks the authorizer, if there is one.
@@ -145,7 +145,7 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 	n.adopt()
 	ch := n.table.acquire(key)
 	s.private.ch = ch
-	if !ch.join(&s.private, n.cfg.MaxPerKey) {
+	if !ch.join(&s.private, n.limits.Load().MaxPerKey) {
 		n.table.release(ch, 1)
 		return nil, false
 	}

@@ -15,7 +15,7 @@ import (
 
 // Node is one comet. It implements rpc.CometService.
 type Node struct {
-	cfg      Config        // immutable
+	cfg      Config        // immutable; for its Limits see limits
 	deps     Deps          // immutable
 	log      *slog.Logger  // immutable
 	met      *metrics      // immutable
@@ -23,6 +23,8 @@ type Node struct {
 	public   *channel      // immutable; fed by the follower, not by a sequencer
 	catchUps chan struct{} // bounds reads for connections that are behind
 	pool     sync.Pool     // the websocket library's write buffers
+
+	limits atomic.Pointer[Limits] // never nil; what it points to is immutable
 
 	// life ends when the node stops; it bounds reads for connections.
 	life context.Context
@@ -67,11 +69,16 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}), served: make(chan struct{}),
 		begun: make(chan struct{}, 1),
 	}
+	n.limits.Store(&cfg.Limits)
 	n.began = sync.OnceFunc(func() { close(n.served) })
 	n.met = newMetrics(deps.Metrics, n)
 	n.life, n.stop = context.WithCancel(context.Background())
 	return n, nil
 }
+
+// SetLimits takes other limits over; they must be valid. They hold for whoever comes from
+// now on: no connection is closed for them.
+func (n *Node) SetLimits(l Limits) { n.limits.Store(&l) }
 
 // Run campaigns, serves clients until ctx ends, then drains: operations in
 // flight are finished and clients are told to move. It returns when everything

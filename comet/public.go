@@ -123,7 +123,7 @@ func (n *Node) rejoin(ctx context.Context, newest push.ID) error {
 	}
 	for last < newest {
 		page, err := n.deps.Messages.Read(ctx, push.PublicKey, push.Span{
-			After: last, Until: newest, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.cfg.Newest,
+			After: last, Until: newest, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.limits.Load().Newest,
 		})
 		if err != nil {
 			return err

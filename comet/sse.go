@@ -123,10 +123,10 @@ func (s *subscriber) discard(in *bufio.Reader) bool {
 // allowOrigin tells browsers that the answer may be read.
 func (n *Node) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Origin")
-	switch origin := r.Header.Get("Origin"); {
-	case len(n.cfg.Origins) == 0:
+	switch origin, origins := r.Header.Get("Origin"), n.limits.Load().Origins; {
+	case len(origins) == 0:
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-	case slices.Contains(n.cfg.Origins, origin):
+	case slices.Contains(origins, origin):
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 	}
 }

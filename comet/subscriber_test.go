@@ -190,7 +190,7 @@ func TestReadyCursor(t *testing.T) {
 // P8: a reader that stalls delays nobody and loses nothing, and what is held for
 // it is bounded.
 func TestStalledReader(t *testing.T) {
-	n, _, _ := testNode(t, func(c *Config) { c.QueueMessages = 8; c.MaxPerKey = 3 })
+	n, _, _ := testNode(t, func(c *Config) { c.QueueMessages = 8; c.Limits.MaxPerKey = 3 })
 	stalled := listen(t, n, "a")
 	healthy := listen(t, n, "a")
 	for i := range 200 {
@@ -362,7 +362,7 @@ func TestStoreOutageDuringReplay(t *testing.T) {
 }
 
 func TestConnectionsPerKey(t *testing.T) {
-	n, _, _ := testNode(t, func(c *Config) { c.MaxPerKey = 2 })
+	n, _, _ := testNode(t, func(c *Config) { c.Limits.MaxPerKey = 2 })
 	listen(t, n, "a")
 	second := listen(t, n, "a")
 	if f := connect(t, n, "a").next(t); f.Type != "error" {

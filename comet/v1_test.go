@@ -245,7 +245,7 @@ func waitFor(t *testing.T, conn net.Conn, want string) {
 }
 
 func TestOrigins(t *testing.T) {
-	n, _, _ := testNode(t, func(c *Config) { c.Origins = []string{"https://good.example"} })
+	n, _, _ := testNode(t, func(c *Config) { c.Limits.Origins = []string{"https://good.example"} })
 	for origin, want := range map[string]bool{"": true, "https://good.example": true, "https://evil.example": false} {
 		r := httptest.NewRequest(http.MethodGet, "/sub", nil)
 		if origin != "" {

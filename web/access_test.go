@@ -89,7 +89,7 @@ func TestCORS(t *testing.T) {
 		{[]string{"*"}, "https://any.example", "/1/time/get", ""},
 	}
 	for _, tt := range tests {
-		h := newHarness(t, newCluster(t, "node1"), func(c *Config) { c.CORSOrigins = tt.list })
+		h := newHarness(t, newCluster(t, "node1"), func(c *Config) { c.Limits.CORSOrigins = tt.list })
 		for _, method := range []string{"GET", "OPTIONS"} {
 			a := h.do(t, method, h.public+tt.target, "", map[string]string{"Origin": tt.origin, "Access-Control-Request-Method": "GET"})
 			if got := a.header.Get("Access-Control-Allow-Origin"); got != tt.want {

@@ -13,12 +13,14 @@ import (
 // guard lets only administrators through. Nothing behind it, not even a 404,
 // shows without the token.
 func (s *Server) guard(next http.Handler) http.Handler {
-	check := s.checkLoopback()
-	if s.cfg.AdminToken != "" {
-		check = checkToken(s.cfg.AdminToken)
-	}
+	loopback := s.checkLoopback()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := check(r)
+		var err error
+		if want := s.token.Load(); want != nil {
+			err = checkToken(want, r)
+		} else {
+			err = loopback(r)
+		}
 		switch {
 		case err == nil:
 			next.ServeHTTP(w, r)
@@ -30,19 +32,26 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// digest is that of a token.
+type digest [sha256.Size]byte
+
+// SetAdminToken has the admin API take this token, and no other one, from now on. What
+// is under way goes on. The token must not be empty.
+func (s *Server) SetAdminToken(token string) {
+	d := digest(sha256.Sum256([]byte(token)))
+	s.token.Store(&d)
+}
+
 // checkToken compares digests, in constant time: neither the token's bytes nor
 // its length show in how long the answer takes.
-func checkToken(token string) func(*http.Request) error {
-	want := sha256.Sum256([]byte(token))
-	return func(r *http.Request) error {
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(given))
-		same := subtle.ConstantTimeCompare(want[:], got[:]) == 1
-		if !strings.EqualFold(scheme, "Bearer") || !same {
-			return push.E(push.KindUnauthenticated, "send the admin token as the header Authorization: Bearer TOKEN")
-		}
-		return nil
+func checkToken(want *digest, r *http.Request) error {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	got := sha256.Sum256([]byte(given))
+	same := subtle.ConstantTimeCompare(want[:], got[:]) == 1
+	if !strings.EqualFold(scheme, "Bearer") || !same {
+		return push.E(push.KindUnauthenticated, "send the admin token as the header Authorization: Bearer TOKEN")
 	}
+	return nil
 }
 
 // checkLoopback stands in for a token in development mode. A peer on loopback

@@ -20,25 +20,20 @@ const longestTTL = 4294967295 * time.Second
 // Config says how a Server behaves. The zero value of each field stands for the
 // default that its comment names.
 type Config struct {
-	// AdminToken is the bearer token of the admin API. It may be empty only
-	// with DevLoopback.
+	// AdminToken is the bearer token of the admin API at the start; see
+	// Server.SetAdminToken. It may be empty only with DevLoopback.
 	AdminToken string
 	// DevLoopback allows an empty AdminToken: the admin API then answers
 	// loopback peers alone, and Run refuses any other listener.
 	DevLoopback bool
 
-	// MaxBody bounds a request body and a line of a batch; default 64 KiB.
-	MaxBody int64
-	// DefaultTTL is the life of a v2 message that names none; default 30 days.
-	DefaultTTL time.Duration
+	// Limits hold from the start; see Server.SetLimits.
+	Limits Limits
+
 	// MaxTTL is the longest life; v1 lives above it are shortened to it, v2
 	// ones refused. Default and maximum 4,294,967,295 s.
 	MaxTTL time.Duration
-	// NewestN keeps only that many messages per key readable; 0: all.
-	NewestN int
 
-	// PushTimeout bounds a push, with its retries; default 5 s.
-	PushTimeout time.Duration
 	// QueryTimeout bounds one question to a message or comet node; default 5 s.
 	QueryTimeout time.Duration
 	// TimeTimeout bounds the wait for a comet's clock; default 1 s.
@@ -61,7 +56,18 @@ type Config struct {
 	Drain time.Duration
 	// MaxHeaderBytes bounds a request's header; default 16 KiB.
 	MaxHeaderBytes int
+}
 
+// Limits are what may change while a Server runs.
+type Limits struct {
+	// MaxBody bounds a request body and a line of a batch; default 64 KiB.
+	MaxBody int64
+	// DefaultTTL is the life of a v2 message that names none; default 30 days.
+	DefaultTTL time.Duration
+	// NewestN keeps only that many messages per key readable; 0: all.
+	NewestN int
+	// PushTimeout bounds a push, with its retries; default 5 s.
+	PushTimeout time.Duration
 	// CORSOrigins are the origins whose pages may read the public v2 API:
 	// "https://app.example", or "*" for any. Default none.
 	CORSOrigins []string
@@ -104,18 +110,9 @@ type Messages interface {
 
 // Validate fills in the defaults and reports every field that cannot be.
 func (c *Config) Validate() error {
-	var errs []error
-	span := func(name string, v *time.Duration, def time.Duration) {
-		if *v == 0 {
-			*v = def
-		}
-		if *v < 0 {
-			errs = append(errs, fmt.Errorf("%s is %s; it must be positive", name, *v))
-		}
-	}
-	span("DefaultTTL", &c.DefaultTTL, 30*24*time.Hour)
+	errs := []error{c.Limits.Validate()}
+	span := func(name string, v *time.Duration, def time.Duration) { errs = append(errs, positive(name, v, def)) }
 	span("MaxTTL", &c.MaxTTL, longestTTL)
-	span("PushTimeout", &c.PushTimeout, 5*time.Second)
 	span("QueryTimeout", &c.QueryTimeout, 5*time.Second)
 	span("TimeTimeout", &c.TimeTimeout, time.Second)
 	span("StatusTimeout", &c.StatusTimeout, time.Second)
@@ -125,26 +122,26 @@ func (c *Config) Validate() error {
 	span("IdleTimeout", &c.IdleTimeout, 2*time.Minute)
 	span("BatchIdle", &c.BatchIdle, time.Minute)
 	span("Drain", &c.Drain, 10*time.Second)
-	errs = append(errs, c.sizes(), c.lives(), c.access())
-	return errors.Join(errs...)
-}
-
-// sizes checks what is counted. A body is read whole, so even the operator's
-// choice has an end.
-func (c *Config) sizes() error {
-	if c.MaxBody == 0 {
-		c.MaxBody = 64 << 10
-	}
 	if c.MaxHeaderBytes == 0 {
 		c.MaxHeaderBytes = 16 << 10
 	}
-	switch {
-	case c.MaxBody < 0 || c.MaxBody > 64<<20:
-		return fmt.Errorf("MaxBody is %d; it must be 1 byte to 64 MiB", c.MaxBody)
-	case c.MaxHeaderBytes < 1024:
-		return fmt.Errorf("MaxHeaderBytes is %d; it must be at least 1024", c.MaxHeaderBytes)
-	case c.NewestN < 0:
-		return fmt.Errorf("NewestN is %d; it must not be negative", c.NewestN)
+	if c.MaxHeaderBytes < 1024 {
+		errs = append(errs, fmt.Errorf("MaxHeaderBytes is %d; it must be at least 1024", c.MaxHeaderBytes))
+	}
+	// The token is in no error.
+	if c.AdminToken == "" && !c.DevLoopback {
+		errs = append(errs, errors.New("AdminToken is empty; set one, or DevLoopback to serve loopback peers without"))
+	}
+	return errors.Join(append(errs, c.lives())...)
+}
+
+// positive fills in the default of a time, and reports a negative one.
+func positive(name string, v *time.Duration, def time.Duration) error {
+	if *v == 0 {
+		*v = def
+	}
+	if *v < 0 {
+		return fmt.Errorf("%s is %s; it must be positive", name, *v)
 	}
 	return nil
 }
@@ -155,20 +152,30 @@ func (c *Config) lives() error {
 	switch {
 	case c.MaxTTL > longestTTL:
 		return fmt.Errorf("MaxTTL is %s; it must be at most %s", c.MaxTTL, longestTTL)
-	case c.DefaultTTL > c.MaxTTL:
-		return fmt.Errorf("DefaultTTL is %s; it must be at most MaxTTL, %s", c.DefaultTTL, c.MaxTTL)
+	case c.Limits.DefaultTTL > c.MaxTTL:
+		return fmt.Errorf("DefaultTTL is %s; it must be at most MaxTTL, %s", c.Limits.DefaultTTL, c.MaxTTL)
 	}
 	return nil
 }
 
-// access checks who may come. An origin must be spelled as browsers send it, as
-// it is compared byte for byte. The token is in no error.
-func (c *Config) access() error {
-	var errs []error
-	if c.AdminToken == "" && !c.DevLoopback {
-		errs = append(errs, errors.New("AdminToken is empty; set one, or DevLoopback to serve loopback peers without"))
+// Validate fills in the defaults and reports every field that cannot be. A body is read
+// whole, so even the operator's choice has an end. An origin must be spelled as browsers
+// send it, as it is compared byte for byte.
+func (l *Limits) Validate() error {
+	errs := []error{
+		positive("DefaultTTL", &l.DefaultTTL, 30*24*time.Hour),
+		positive("PushTimeout", &l.PushTimeout, 5*time.Second),
 	}
-	for _, origin := range c.CORSOrigins {
+	if l.MaxBody == 0 {
+		l.MaxBody = 64 << 10
+	}
+	if l.MaxBody < 0 || l.MaxBody > 64<<20 {
+		errs = append(errs, fmt.Errorf("MaxBody is %d; it must be 1 byte to 64 MiB", l.MaxBody))
+	}
+	if l.NewestN < 0 {
+		errs = append(errs, fmt.Errorf("NewestN is %d; it must not be negative", l.NewestN))
+	}
+	for _, origin := range l.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			errs = append(errs, fmt.Errorf("CORSOrigins holds %q; give scheme://host[:port], or * for any", origin))
 		}

@@ -15,10 +15,10 @@ func TestConfigDefaults(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if c.MaxBody != 65536 || c.DefaultTTL != 720*time.Hour || c.MaxTTL != 4294967295*time.Second || c.PushTimeout != 5*time.Second ||
+	if c.Limits.MaxBody != 65536 || c.Limits.DefaultTTL != 720*time.Hour || c.MaxTTL != 4294967295*time.Second || c.Limits.PushTimeout != 5*time.Second ||
 		c.QueryTimeout != 5*time.Second || c.TimeTimeout != time.Second || c.ReadHeaderTimeout != 5*time.Second || c.ReadTimeout != 30*time.Second ||
 		c.WriteTimeout != 30*time.Second || c.IdleTimeout != 2*time.Minute || c.BatchIdle != time.Minute || c.Drain != 10*time.Second ||
-		c.MaxHeaderBytes != 16384 || c.NewestN != 0 {
+		c.MaxHeaderBytes != 16384 || c.Limits.NewestN != 0 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -30,15 +30,15 @@ func TestConfigRefuses(t *testing.T) {
 		want string
 	}{
 		{"no token", func(c *Config) { c.AdminToken = "" }, "AdminToken is empty"},
-		{"a negative timeout", func(c *Config) { c.PushTimeout = -1 }, "PushTimeout is -1ns"},
-		{"a negative body", func(c *Config) { c.MaxBody = -1 }, "MaxBody is -1"},
-		{"a giant body", func(c *Config) { c.MaxBody = 1 << 40 }, "MaxBody"},
+		{"a negative timeout", func(c *Config) { c.Limits.PushTimeout = -1 }, "PushTimeout is -1ns"},
+		{"a negative body", func(c *Config) { c.Limits.MaxBody = -1 }, "MaxBody is -1"},
+		{"a giant body", func(c *Config) { c.Limits.MaxBody = 1 << 40 }, "MaxBody"},
 		{"a tiny header", func(c *Config) { c.MaxHeaderBytes = 10 }, "MaxHeaderBytes is 10"},
-		{"a negative newest", func(c *Config) { c.NewestN = -5 }, "NewestN is -5"},
+		{"a negative newest", func(c *Config) { c.Limits.NewestN = -5 }, "NewestN is -5"},
 		{"a longer life than v1's", func(c *Config) { c.MaxTTL = 4294967296 * time.Second }, "MaxTTL"},
 		{"a default above the maximum", func(c *Config) { c.MaxTTL = time.Hour }, "DefaultTTL"},
-		{"an origin with a path", func(c *Config) { c.CORSOrigins = []string{"https://a.example/x"} }, "CORSOrigins"},
-		{"an origin without scheme", func(c *Config) { c.CORSOrigins = []string{"a.example"} }, "CORSOrigins"},
+		{"an origin with a path", func(c *Config) { c.Limits.CORSOrigins = []string{"https://a.example/x"} }, "CORSOrigins"},
+		{"an origin without scheme", func(c *Config) { c.Limits.CORSOrigins = []string{"a.example"} }, "CORSOrigins"},
 		{"two faults", func(c *Config) { c.Drain, c.IdleTimeout = -1, -1 }, "Drain"},
 	}
 	for _, tt := range tests {
@@ -49,7 +49,7 @@ func TestConfigRefuses(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	for _, c := range []Config{{DevLoopback: true}, {AdminToken: "t", CORSOrigins: []string{"*", "http://localhost:3000"}}} {
+	for _, c := range []Config{{DevLoopback: true}, {AdminToken: "t", Limits: Limits{CORSOrigins: []string{"*", "http://localhost:3000"}}}} {
 		if err := c.Validate(); err != nil {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -9,17 +9,13 @@ import (
 // any, browsers keep their default: no foreign page may read a reply. Protocol
 // v1 has JSONP and is left as it is.
 func (s *Server) cors(next http.Handler) http.Handler {
-	if len(s.cfg.CORSOrigins) == 0 {
-		return next
-	}
-	anyOrigin := slices.Contains(s.cfg.CORSOrigins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := r.Header.Get("Origin")
-		if isV2(r) {
+		origin, origins := r.Header.Get("Origin"), s.limits.Load().CORSOrigins
+		if len(origins) > 0 && isV2(r) {
 			h := w.Header()
 			// Also without an Origin: a cache must not hand that reply to a page.
 			h.Add("Vary", "Origin")
-			if origin != "" && (anyOrigin || slices.Contains(s.cfg.CORSOrigins, origin)) {
+			if origin != "" && (slices.Contains(origins, "*") || slices.Contains(origins, origin)) {
 				h.Set("Access-Control-Allow-Origin", origin)
 				h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
 				if r.Method == http.MethodOptions {

@@ -161,7 +161,7 @@ func FuzzBatch(f *testing.F) {
 	}
 	const limit = 256
 	c := newCluster(f, "node1")
-	s := newServer(f, c, slog.New(slog.DiscardHandler), func(cfg *Config) { cfg.MaxBody = limit })
+	s := newServer(f, c, slog.New(slog.DiscardHandler), func(cfg *Config) { cfg.Limits.MaxBody = limit })
 	f.Fuzz(func(t *testing.T, body []byte, cut uint8) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "/v2/messages/batch", io.NopCloser(&pieces{body, int(cut)%17 + 1}))

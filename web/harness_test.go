@@ -51,7 +51,7 @@ func newHarness(t *testing.T, c *cluster, edit ...func(*Config)) *harness {
 
 func newServer(t testing.TB, c *cluster, log *slog.Logger, edit ...func(*Config)) *Server {
 	t.Helper()
-	cfg := Config{AdminToken: testToken, PushTimeout: 300 * time.Millisecond, QueryTimeout: time.Second, StatusTimeout: 50 * time.Millisecond}
+	cfg := Config{AdminToken: testToken, Limits: Limits{PushTimeout: 300 * time.Millisecond}, QueryTimeout: time.Second, StatusTimeout: 50 * time.Millisecond}
 	for _, e := range edit {
 		e(&cfg)
 	}

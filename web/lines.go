@@ -31,6 +31,7 @@ type line struct {
 // the end of the body; then lines is closed.
 type lineReader struct {
 	s         *Server
+	most      int64 // bytes of a line
 	body      io.ReadCloser
 	requestID string
 	ctl       *http.ResponseController
@@ -47,7 +48,7 @@ type lineReader struct {
 // gone: what was read until then still counts.
 func newLineReader(s *Server, w http.ResponseWriter, r *http.Request) *lineReader {
 	l := &lineReader{
-		s: s, body: r.Body, requestID: w.Header().Get(requestIDHeader),
+		s: s, most: s.limits.Load().MaxBody, body: r.Body, requestID: w.Header().Get(requestIDHeader),
 		ctl: http.NewResponseController(w), lines: make(chan line, linesAhead), ended: make(chan struct{}),
 	}
 	l.taken, l.leave = context.WithCancel(context.WithoutCancel(r.Context()))
@@ -92,7 +93,7 @@ func (l *lineReader) Read(p []byte) (int, error) {
 func (l *lineReader) run() {
 	defer close(l.lines)
 	defer close(l.ended)
-	size := int(l.s.cfg.MaxBody) + len("\r\n")
+	size := int(l.most) + len("\r\n")
 	in := bufio.NewReaderSize(l, size)
 	for {
 		text, err := in.ReadSlice('\n')
@@ -124,8 +125,8 @@ func (l *lineReader) deliver(n line) bool {
 
 // parse reads one line; the reader's buffer is reused, so its bytes are copied.
 func (l *lineReader) parse(text []byte) line {
-	if int64(len(text)) > l.s.cfg.MaxBody {
-		return line{err: errTooLarge(l.s.cfg.MaxBody)}
+	if int64(len(text)) > l.most {
+		return line{err: errTooLarge(l.most)}
 	}
 	p, err := l.s.parsePush(slices.Clone(text))
 	p.RequestID = l.requestID
@@ -139,7 +140,7 @@ func (l *lineReader) fault(err error) error {
 	case l.stopped():
 		return errStopping()
 	case errors.Is(err, bufio.ErrBufferFull):
-		return push.E(push.KindTooLarge, "the line is longer than %d bytes; the batch ends here, nothing after it was read", l.s.cfg.MaxBody)
+		return push.E(push.KindTooLarge, "the line is longer than %d bytes; the batch ends here, nothing after it was read", l.most)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return push.E(push.KindBadRequest, "no line came for %s; the batch ends here", l.s.cfg.BatchIdle)
 	default:

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Run serves both APIs until ctx ends, then stops in order: no new
@@ -75,7 +76,7 @@ func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
-		WriteTimeout:      s.cfg.WriteTimeout + s.cfg.ReadTimeout + s.cfg.PushTimeout,
+		WriteTimeout:      s.writeTimeout(&s.cfg.Limits),
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return base },
@@ -83,9 +84,14 @@ func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 	}
 }
 
+// writeTimeout is how long an ordinary request may take until its reply is written.
+func (s *Server) writeTimeout(l *Limits) time.Duration {
+	return s.cfg.WriteTimeout + s.cfg.ReadTimeout + l.PushTimeout
+}
+
 // checkAdmin refuses to serve the admin API to the world without a token.
 func (s *Server) checkAdmin(l net.Listener) error {
-	if s.cfg.AdminToken != "" || isLoopback(l.Addr().String()) {
+	if s.token.Load() != nil || isLoopback(l.Addr().String()) {
 		return nil
 	}
 	return fmt.Errorf("web: the admin API has no token and may listen on loopback only, not on %s; set a token", l.Addr())

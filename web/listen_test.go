@@ -60,7 +60,7 @@ const pushRequest = "POST /v2/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bea
 func TestRunDrains(t *testing.T) {
 	c := newCluster(t, "node1")
 	c.hold = true
-	r := run(t, newServer(t, c, discard(), func(cfg *Config) { cfg.PushTimeout = 5 * time.Second }))
+	r := run(t, newServer(t, c, discard(), func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second }))
 	conn := r.dial(t, r.admin, pushRequest)
 	waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.held) == 1 })
 	r.stop()
@@ -88,7 +88,7 @@ func TestRunCutsOff(t *testing.T) {
 	c := newCluster(t, "node1")
 	c.stopped = true
 	log := new(lockedBuffer)
-	r := run(t, newServer(t, c, slog.New(slog.NewTextHandler(log, nil)), func(cfg *Config) { cfg.Drain, cfg.PushTimeout = 20*time.Millisecond, time.Minute }))
+	r := run(t, newServer(t, c, slog.New(slog.NewTextHandler(log, nil)), func(cfg *Config) { cfg.Drain, cfg.Limits.PushTimeout = 20*time.Millisecond, time.Minute }))
 	conn := r.dial(t, r.admin, pushRequest)
 	waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.ignored == 1 })
 	r.stop()
@@ -112,7 +112,7 @@ func TestRunCutsOffABatch(t *testing.T) {
 	} {
 		c := newCluster(t, "node1")
 		c.stopped = true
-		r := run(t, newServer(t, c, discard(), func(cfg *Config) { cfg.Drain, cfg.PushTimeout = 20*time.Millisecond, time.Hour }))
+		r := run(t, newServer(t, c, discard(), func(cfg *Config) { cfg.Drain, cfg.Limits.PushTimeout = 20*time.Millisecond, time.Hour }))
 		conn := r.dial(t, r.admin, "POST "+target+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+testToken+"\r\nContent-Type: application/json\r\n"+
 			fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body))
 		waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.ignored == 1 })
@@ -225,7 +225,7 @@ func TestLongFetch(t *testing.T) {
 	}
 	log := new(lockedBuffer)
 	r := run(t, newServer(t, c, slog.New(slog.NewTextHandler(log, nil)), func(cfg *Config) {
-		cfg.WriteTimeout, cfg.ReadTimeout, cfg.PushTimeout = 400*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+		cfg.WriteTimeout, cfg.ReadTimeout, cfg.Limits.PushTimeout = 400*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
 	}))
 	get := "GET /1/msg/get?k=K&m=0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 	slow := r.dial(t, r.public, get)

@@ -67,6 +67,10 @@ func (s *Server) observe(listener string, next http.Handler) http.Handler {
 		}
 		defer s.gate.leave()
 		start := time.Now()
+		// net/http goes by the limits of the start, which a push may outlive now.
+		if l := s.limits.Load(); l.PushTimeout > s.cfg.Limits.PushTimeout {
+			_ = http.NewResponseController(w).SetWriteDeadline(start.Add(s.writeTimeout(l)))
+		}
 		defer func() {
 			// A panic passes through: net/http ends the connection.
 			s.record(listener, r, rec, time.Since(start))

@@ -37,6 +37,7 @@ type pipeline struct {
 	deposed *time.Timer     // runs while tries are out at a node that has a successor
 	changed <-chan struct{} // the view that tries were last compared with is old
 	shared  sharedContext
+	timeout time.Duration // of each push
 }
 
 // item is one push of a pipeline.
@@ -68,7 +69,8 @@ func newPipeline(ctx context.Context, s *Server) *pipeline {
 	p.timer.Stop()
 	p.deposed.Stop()
 	p.changed = s.deps.Directory.Changed()
-	p.shared = sharedContext{parent: p.ctx, life: s.cfg.PushTimeout}
+	p.timeout = s.limits.Load().PushTimeout
+	p.shared = sharedContext{parent: p.ctx, life: p.timeout}
 	return p
 }
 
@@ -88,7 +90,7 @@ func (p *pipeline) full() bool { return len(p.order) >= window || p.bytes >= win
 
 // add takes one push. The pipeline must not be full.
 func (p *pipeline) add(m push.Push) {
-	it := p.append(&item{push: m, deadline: time.Now().Add(p.s.cfg.PushTimeout)})
+	it := p.append(&item{push: m, deadline: time.Now().Add(p.timeout)})
 	l := p.lanes[m.Key]
 	if l == nil {
 		l = &lane{key: m.Key, accepted: -1, doubted: -1}

@@ -19,7 +19,7 @@ import (
 
 func pipelineOf(t testing.TB, c *cluster) *pipeline {
 	t.Helper()
-	return newPipeline(context.Background(), newServer(t, c, discard(), func(cfg *Config) { cfg.PushTimeout = 5 * time.Second }))
+	return newPipeline(context.Background(), newServer(t, c, discard(), func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second }))
 }
 
 // drainAll waits for everything and returns it in the order of the pipeline.

@@ -10,7 +10,7 @@ import (
 
 // push has one message stored by the owner of its key, within PushTimeout.
 func (s *Server) push(ctx context.Context, p push.Push) (push.Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.PushTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().PushTimeout)
 	defer cancel()
 	var got push.Receipt
 	// With an idempotency key a try whose outcome is unknown may be repeated.
@@ -44,14 +44,15 @@ func await(ctx context.Context, c Comet, p push.Push) (push.Receipt, error) {
 	}
 }
 
-// readBody takes a request's body, at most Config.MaxBody bytes of it. Nothing
+// readBody takes a request's body, at most Limits.MaxBody bytes of it. Nothing
 // is allocated for bytes that were only announced beyond that.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > s.cfg.MaxBody {
+	most := s.limits.Load().MaxBody
+	if r.ContentLength > most {
 		// The body is not read, so the connection cannot be used again.
 		w.Header().Set("Connection", "close")
-		return nil, errTooLarge(s.cfg.MaxBody)
+		return nil, errTooLarge(most)
 	}
-	body := http.MaxBytesReader(w, r.Body, s.cfg.MaxBody)
-	return readAll(body, max(r.ContentLength, 0), s.cfg.MaxBody)
+	body := http.MaxBytesReader(w, r.Body, most)
+	return readAll(body, max(r.ContentLength, 0), most)
 }

@@ -13,7 +13,7 @@ import (
 
 func pushOnce(t *testing.T, c *cluster, key, idempotency string) (push.Receipt, error) {
 	t.Helper()
-	s := newServer(t, c, discard(), func(cfg *Config) { cfg.PushTimeout = 5 * time.Second })
+	s := newServer(t, c, discard(), func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second })
 	p := numbered(push.Key(key), 1)
 	p.IdempotencyKey = idempotency
 	return s.push(t.Context(), p)

@@ -140,7 +140,7 @@ func (s *Server) setLife(p *push.Push, a asks) error {
 	case a.expires != nil:
 		p.ExpiresAt, err = s.fromExpiry(now, a.expires)
 	default:
-		p.ExpiresAt = now.Add(s.cfg.DefaultTTL).UnixMilli()
+		p.ExpiresAt = now.Add(s.limits.Load().DefaultTTL).UnixMilli()
 	}
 	return err
 }

@@ -4,18 +4,22 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"gopush/internal/push"
 )
 
 // Server is the web role. Its handlers may be called concurrently.
 type Server struct {
-	cfg     Config   // immutable
+	cfg     Config   // immutable; for its Limits see limits
 	deps    Deps     // immutable
 	clock   *clock   // has its own lock
 	metrics *metrics // has its own locks
 	public  http.Handler
 	admin   http.Handler
+
+	limits atomic.Pointer[Limits] // never nil; what it points to is immutable
+	token  atomic.Pointer[digest] // nil: loopback peers need none
 
 	buffers  sync.Pool     // of *[]byte, for replies
 	gate     *gate         // counts the requests in progress
@@ -34,6 +38,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, deps: deps, gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
+	s.limits.Store(&cfg.Limits)
+	if cfg.AdminToken != "" {
+		s.SetAdminToken(cfg.AdminToken)
+	}
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	s.cut = sync.OnceFunc(func() { close(s.over) })
 	s.buffers.New = func() any { return new([]byte) }
@@ -54,6 +62,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	return s, nil
 }
 
+// SetLimits takes other limits over; they must be valid. They hold for what begins from
+// now on: a batch goes on with those that it began with.
+func (s *Server) SetLimits(l Limits) { s.limits.Store(&l) }
+
 // Public is the handler of the public API.
 func (s *Server) Public() http.Handler { return s.public }
 
@@ -63,5 +75,5 @@ func (s *Server) Admin() http.Handler { return s.admin }
 // span is what a read of at most limit messages above after asks for. A page
 // is bounded in bytes too, so that its memory is.
 func (s *Server) span(after push.ID, limit int) push.Span {
-	return push.Span{After: after, Limit: limit, Bytes: pageBytes, Newest: s.cfg.NewestN}
+	return push.Span{After: after, Limit: limit, Bytes: pageBytes, Newest: s.limits.Load().NewestN}
 }

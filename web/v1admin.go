@@ -201,7 +201,7 @@ func (s *Server) pushMany(ctx context.Context, keys []string, p push.Push) (fail
 
 // awaitOwners waits, at most PushTimeout, until every key has a node.
 func (s *Server) awaitOwners(ctx context.Context, keys []string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.PushTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().PushTimeout)
 	defer cancel()
 	var pause backoff
 	for {

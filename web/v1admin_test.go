@@ -216,7 +216,7 @@ func TestV1PushManyKeys(t *testing.T) {
 func TestV1PushWithoutNode(t *testing.T) {
 	c := newCluster(t, "node1", "node2")
 	c.edit("node2", func(g *coord.Group) { g.Serving = false })
-	h := newHarness(t, c, func(cfg *Config) { cfg.PushTimeout = 50 * time.Millisecond })
+	h := newHarness(t, c, func(cfg *Config) { cfg.Limits.PushTimeout = 50 * time.Millisecond })
 	// As the vectors have it, b is node1's or node2's; find one of each.
 	var here, there string
 	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -285,7 +285,7 @@ func TestV1AdminMethods(t *testing.T) {
 // TestV1PushRefused: what the cluster refuses for good is 65535, with a reason.
 func TestV1PushRefused(t *testing.T) {
 	c := newCluster(t, "node1")
-	h := newHarness(t, c, func(cfg *Config) { cfg.PushTimeout = 30 * time.Millisecond })
+	h := newHarness(t, c, func(cfg *Config) { cfg.Limits.PushTimeout = 30 * time.Millisecond })
 	c.refuse = func(string, push.Push) error {
 		return push.Wrap(push.KindStoreUnavailable, errBroken, "the store is away")
 	}

@@ -103,7 +103,7 @@ func TestBatchIsOrdered(t *testing.T) {
 		}
 		return nil
 	}
-	h := newHarness(t, c, func(cfg *Config) { cfg.PushTimeout = 5 * time.Second })
+	h := newHarness(t, c, func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second })
 	var body strings.Builder
 	const lines = 5000
 	for i := range lines {
@@ -181,7 +181,7 @@ func (b *liveBatch) line(t *testing.T, i int) string {
 // than the timeouts of an ordinary request.
 func TestBatchStreams(t *testing.T) {
 	h := newHarness(t, newCluster(t, "node1"), func(cfg *Config) {
-		cfg.ReadTimeout, cfg.WriteTimeout, cfg.PushTimeout = 200*time.Millisecond, 200*time.Millisecond, 50*time.Millisecond
+		cfg.ReadTimeout, cfg.WriteTimeout, cfg.Limits.PushTimeout = 200*time.Millisecond, 200*time.Millisecond, 50*time.Millisecond
 	})
 	b := openBatch(t, h)
 	for i := range 3 {
@@ -218,7 +218,7 @@ func TestBatchIdle(t *testing.T) {
 func TestBatchEndsWithTheServer(t *testing.T) {
 	c := newCluster(t, "node1")
 	c.hold = true
-	h := newHarness(t, c, func(cfg *Config) { cfg.PushTimeout = 5 * time.Second })
+	h := newHarness(t, c, func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second })
 	b := openBatch(t, h)
 	b.send(t, `{"key":"K","data":1}`+"\n")
 	waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.held) == 1 })

@@ -100,7 +100,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, key push.Key, ca
 // withdraw has call done by the owner of key. Withdrawing twice is fine, so an
 // unknown outcome is tried again.
 func (s *Server) withdraw(ctx context.Context, key push.Key, call func(context.Context, Comet) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.PushTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().PushTimeout)
 	defer cancel()
 	return s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) error { return call(ctx, c) })
 }

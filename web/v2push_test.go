@@ -136,7 +136,7 @@ func TestV2PushRefuses(t *testing.T) {
 
 // TestV2MaxTTL: a configured longest life refuses longer ones.
 func TestV2MaxTTL(t *testing.T) {
-	h := newHarness(t, newCluster(t, "node1"), func(c *Config) { c.MaxTTL, c.DefaultTTL = time.Hour, time.Minute })
+	h := newHarness(t, newCluster(t, "node1"), func(c *Config) { c.MaxTTL, c.Limits.DefaultTTL = time.Hour, time.Minute })
 	for body, want := range map[string]int{
 		`{"key":"K","data":1,"ttl_s":3600}`:               201,
 		`{"key":"K","data":1,"ttl_s":3601}`:               400,

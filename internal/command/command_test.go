@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,19 +63,56 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// logged is what a process has said so far.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); {
+		if time.Now().After(end) {
+			t.Fatalf("never %s", what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
 // TestServes: the process prints where it listens before anything else, says when it is
-// ready, and ends in order.
+// ready, reads its settings again at a SIGHUP, and ends in order.
 func TestServes(t *testing.T) {
 	server := zktest.Start(t)
+	file := filepath.Join(t.TempDir(), "comet.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out, in := io.Pipe()
-	var errs bytes.Buffer
+	errs := new(logged)
 	ended := make(chan int, 1)
 	go func() {
 		ended <- comet.run(ctx, []string{
-			"--coordination", "zookeeper", "--set", "coordination.servers=" + server.Addr(), "--ports-from", "0",
-		}, in, &errs)
+			"--coordination", "zookeeper", "--set", "coordination.servers=" + server.Addr(), "--ports-from", "0", "--config", file,
+		}, in, errs)
 	}()
 	var addrs serve.Addrs
 	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&addrs); err != nil {
@@ -83,23 +122,26 @@ func TestServes(t *testing.T) {
 		t.Errorf("a comet listens on %+v", addrs)
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for end := time.Now().Add(time.Minute); ; {
+	until(t, "ready", func() bool {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addrs.Ops+"/readyz", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp, err := client.Do(req)
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				break
-			}
+		if err != nil {
+			return false
 		}
-		if time.Now().After(end) {
-			t.Fatal("never ready")
-		}
-		<-time.After(20 * time.Millisecond)
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+	// What is of web says nothing to a comet.
+	write("comet: {weight: 2, max_per_key: 3}\nweb: {push_timeout: 9s, public: 127.0.0.1:1}\n")
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
 	}
+	until(t, "reloaded", func() bool {
+		return strings.Contains(errs.String(), "changed=comet.max_per_key need_restart=comet.weight\n")
+	})
 	cancel()
 	if code := <-ended; code != exitOK || !strings.Contains(errs.String(), "stopped in order") {
 		t.Errorf("it ended with %d:\n%s", code, errs.String())

@@ -1,34 +1,48 @@
 package command
 
 import (
+	"maps"
+	"os"
+	"slices"
 	"strings"
 
 	"gopush/internal/config"
 )
 
-// HBase says where the table is. A flag, or its variable, that is not given leaves the
-// file's setting alone.
+// HBase says where the table is. A flag that is not given leaves the setting alone.
 type HBase struct {
-	ZooKeeper   string `name:"zookeeper" help:"Addresses of HBase's ZooKeeper." env:"GOPUSH_ZOOKEEPER" placeholder:"HOST:PORT,..."`
-	ZnodeParent string `help:"The znode that HBase keeps its own below, default /hbase." env:"GOPUSH_ZNODE_PARENT" placeholder:"PATH"`
-	Table       string `help:"Table of the messages, default gopush:messages." env:"GOPUSH_TABLE" placeholder:"NAME"`
+	ZooKeeper   string `name:"zookeeper" help:"Addresses of HBase's ZooKeeper ($$GOPUSH_ZOOKEEPER)." placeholder:"HOST:PORT,..."`
+	ZnodeParent string `help:"The znode that HBase keeps its own below, default /hbase ($$GOPUSH_ZNODE_PARENT)." placeholder:"PATH"`
+	Table       string `help:"Table of the messages, default gopush:messages ($$GOPUSH_TABLE)." placeholder:"NAME"`
 }
 
 // Apply puts the flags over the settings.
 func (f *HBase) Apply(settings *config.Serve) error {
-	return Set(settings, [][2]string{
-		{"store.zookeeper", f.ZooKeeper}, {"store.znode_parent", f.ZnodeParent}, {"store.table", f.Table},
-	})
+	for _, g := range f.given() {
+		if err := Set(settings, [][2]string{{g[1], g[2]}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// given lists flags, with the settings that they are for.
+func (f *HBase) given() [][3]string {
+	return [][3]string{
+		{"--zookeeper", "store.zookeeper", f.ZooKeeper},
+		{"--znode-parent", "store.znode_parent", f.ZnodeParent},
+		{"--table", "store.table", f.Table},
+	}
 }
 
 // Flags are for what people change by hand; --set reaches the rest. A flag that is not
-// given leaves the file's setting alone.
+// given leaves the setting alone. Variables are read with the file, by package config.
 type Flags struct {
 	Config string `help:"Settings file, YAML; see --print-config." type:"path" placeholder:"FILE"`
 	Data   string `help:"Data folder." placeholder:"FOLDER"`
-	Store  string `help:"Where messages are kept: embedded, in the data folder, or hbase." env:"GOPUSH_STORE" placeholder:"KIND"`
+	Store  string `help:"Where messages are kept: embedded, in the data folder, or hbase ($$GOPUSH_STORE)." placeholder:"KIND"`
 	HBase
-	Coordination string            `help:"How nodes find each other: local, in this process, or zookeeper." env:"GOPUSH_COORDINATION" placeholder:"KIND"`
+	Coordination string            `help:"How nodes find each other: local, in this process, or zookeeper ($$GOPUSH_COORDINATION)." placeholder:"KIND"`
 	Dev          bool              `help:"Development: the admin API takes requests from this machine without a token."`
 	LogLevel     string            `help:"debug, info, warn or error." placeholder:"LEVEL"`
 	LogFormat    string            `help:"text or json." placeholder:"FORMAT"`
@@ -37,39 +51,44 @@ type Flags struct {
 	PrintConfig  bool              `help:"Print all settings, as a file with explanations, and end."`
 }
 
-// Settings are the defaults, then the file, then the flags.
-func (f *Flags) Settings() (config.Serve, error) {
-	settings, err := FromFile(f.Config)
-	if err != nil {
-		return settings, err
-	}
+// settings are the defaults, then the file, then the environment, then the flags; all is
+// read anew each time.
+func (f *Flags) settings() (config.Serve, error) { return f.draft().Serve() }
+
+func (f *Flags) draft() *config.Draft {
+	d := fromFile(f.Config)
 	if f.PortsFrom >= 0 {
-		if err := settings.PortsFrom(f.PortsFrom); err != nil {
-			return settings, Usage("--ports-from: %w", err)
+		d.Change("--ports-from", func(s *config.Serve) error { return s.PortsFrom(f.PortsFrom) })
+	}
+	for _, g := range append(f.given(), [][3]string{
+		{"--data", "data", f.Data},
+		{"--log-level", "log.level", f.LogLevel},
+		{"--log-format", "log.format", f.LogFormat},
+		{"--store", "store.kind", f.Store},
+		{"--coordination", "coordination.kind", f.Coordination},
+	}...) {
+		if g[2] != "" {
+			d.Flag(g[0], g[1], g[2])
 		}
 	}
-	if err := Set(&settings, [][2]string{
-		{"data", f.Data},
-		{"log.level", f.LogLevel},
-		{"log.format", f.LogFormat},
-		{"store.kind", f.Store},
-		{"coordination.kind", f.Coordination},
-	}); err != nil {
-		return settings, err
+	if f.Dev {
+		d.Flag("--dev", "dev", "true")
 	}
-	if err := f.Apply(&settings); err != nil {
-		return settings, err
+	for _, path := range slices.Sorted(maps.Keys(f.Set)) {
+		d.Flag("--set", path, f.Set[path])
 	}
-	settings.Dev = settings.Dev || f.Dev
-	for path, text := range f.Set {
-		if err := settings.Set(path, text); err != nil {
-			return settings, Usage("--set %w", err)
-		}
+	return d
+}
+
+// fromFile begins with the defaults, the file's settings, if there is one, and the
+// environment's.
+func fromFile(file string) *config.Draft {
+	d := config.NewDraft()
+	if file != "" {
+		d.File(file)
 	}
-	if err := settings.Validate(); err != nil {
-		return settings, Usage("%w", err)
-	}
-	return settings, nil
+	d.Env(os.Environ())
+	return d
 }
 
 // Set puts flags, each a path and a text, over the settings.
@@ -85,12 +104,10 @@ func Set(settings *config.Serve, given [][2]string) error {
 	return nil
 }
 
-// FromFile gives the defaults, then the file's settings, if there is one.
+// FromFile gives the defaults, then the file's settings, if there is one, then the
+// environment's. Whether they go together is for the caller to check, who may change them.
 func FromFile(file string) (config.Serve, error) {
-	if file == "" {
-		return config.Default(), nil
-	}
-	settings, err := config.Load(file)
+	settings, err := fromFile(file).Values()
 	if err != nil {
 		return settings, Usage("%w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"gopush/internal/config"
@@ -31,22 +32,49 @@ type Process struct {
 // Run serves until ctx ends, or prints the settings.
 func (p *Process) Run(ctx context.Context, flags *Flags) error {
 	start := time.Now()
-	settings, err := flags.Settings()
+	draft := flags.draft()
+	settings, err := draft.Serve()
 	if err != nil {
-		return err
+		return Usage("%w", err)
 	}
 	if flags.PrintConfig {
-		return settings.Print(p.Out)
+		return draft.Print(p.Out)
 	}
+	// From here on the signal must not end the process, however long the start takes.
+	hangups, release := daemon.Hangups()
+	defer release()
 	sys, err := p.open(ctx, settings)
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.serve(ctx, sys, start), sys.Close())
+	stop := reloading(sys, flags, hangups)
+	err = p.serve(ctx, sys, start)
+	stop()
+	return errors.Join(err, sys.Close())
+}
+
+// reloading reads the settings again at every signal, until stop, which waits for it.
+func reloading(sys *serve.System, flags *Flags, signals <-chan os.Signal) (stop func()) {
+	over := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		for {
+			select {
+			case <-signals:
+				sys.Reload(flags.settings)
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		watcher.Wait()
+	}
 }
 
 func (p *Process) open(ctx context.Context, settings config.Serve) (*serve.System, error) {
-	log, err := daemon.NewLogger(daemon.LogConfig{Format: settings.Log.Format, Level: settings.Log.Level}, p.Err)
+	log, level, err := daemon.NewLogger(daemon.LogConfig{Format: settings.Log.Format, Level: settings.Log.Level}, p.Err)
 	if err != nil {
 		return nil, Usage("%w", err)
 	}
@@ -55,7 +83,7 @@ func (p *Process) open(ctx context.Context, settings config.Serve) (*serve.Syste
 		log.WarnContext(ctx, "few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
 	}
 	sys, err := serve.New(serve.Config{ //nolint:contextcheck // what it opens lasts until Close
-		Settings: settings, Roles: p.Roles, ZooKeeperPassword: os.Getenv(passwordEnv),
+		Settings: settings, Roles: p.Roles, LogLevel: level, ZooKeeperPassword: os.Getenv(passwordEnv),
 	}, log)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start: %w", err)

@@ -52,9 +52,9 @@ func documented() string {
 		}
 		if head != section {
 			section = head
-			fmt.Fprintf(&b, "\n### %s\n\n| setting | default | values | meaning |\n|---|---|---|---|\n", cmp.Or(head, "At the top"))
+			fmt.Fprintf(&b, "\n### %s\n\n| setting | default | values | reload | meaning |\n|---|---|---|---|---|\n", cmp.Or(head, "At the top"))
 		}
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", f.path, f.value.yaml(), bounds(f.value), strings.ReplaceAll(f.doc, "\n", " "))
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n", f.path, f.value.yaml(), bounds(plain(f.value)), f.reload(), strings.ReplaceAll(f.doc, "\n", " "))
 	}
 	return b.String() + "\n"
 }

@@ -15,6 +15,20 @@ type field struct {
 	value value  // points into the settings
 }
 
+// reloads reports whether a running process takes a new value over.
+func (f field) reloads() bool {
+	_, ok := f.value.(live)
+	return ok
+}
+
+// reload says so in a word, for those who read of the setting.
+func (f field) reload() string {
+	if f.reloads() {
+		return "yes"
+	}
+	return "restart"
+}
+
 // table is a list of settings, in the order of a printed file.
 type table []field
 
@@ -34,7 +48,7 @@ func (s *Serve) fields() table {
 		{"ops", "Address of health, readiness, metrics and profiles. Never make it public.", &text{p: &s.Ops, rule: bindable}},
 		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in.", &boolean{&s.InsecureRPC}},
 	}, table{
-		{"log.level", "debug, info, warn or error.", &text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}},
+		{"log.level", "debug, info, warn or error.", live{&text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}}},
 		{"log.format", "text or json; logs go to standard error.", &text{p: &s.Log.Format, rule: oneOf("text", "json")}},
 	}, s.Coordination.fields(), s.Store.fields(), s.Messages.fields(), s.Comet.fields(), table{
 		{"message.rpc", "Address of the message node for the other roles; loopback only, unless\ninsecure_rpc is set.", &text{p: &s.Message.RPC, rule: bindable}},
@@ -42,9 +56,9 @@ func (s *Serve) fields() table {
 	}, table{
 		{"web.public", "Address of the public API: node lookup and stored messages.", &text{p: &s.Web.Public, rule: bindable}},
 		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token.", &text{p: &s.Web.Admin, rule: bindable}},
-		{"web.admin_token_file", "File with the admin token, one line; several web nodes share one. Empty:\nadmin.token in the data folder, made at the first start.", &text{p: &s.Web.AdminTokenFile, rule: optional(nil)}},
-		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", &duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}},
-		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", &list{p: &s.Web.CORSOrigins, rule: origin}},
+		{"web.admin_token_file", "File with the admin token, one line; several web nodes share one. Empty:\nadmin.token in the data folder, made at the first start.", live{&text{p: &s.Web.AdminTokenFile, rule: optional(nil)}}},
+		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", live{&duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}}},
+		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},
 	})
 }
 
@@ -78,9 +92,9 @@ func (s *Store) fields() table {
 // store: a message is never cut.
 func (m *Messages) fields() table {
 	return table{
-		{"messages.default_ttl", "How long a message lives whose pusher does not say.", &duration{&m.DefaultTTL, time.Second, longestTTL}},
-		{"messages.max_bytes", "The largest body of a push.", &size{&m.MaxBytes, 64, push.MaxBurstBytes}},
-		{"messages.newest", "Keep only the newest so many messages per key readable; 0 for all.", &number{&m.Newest, 0, 1_000_000_000}},
+		{"messages.default_ttl", "How long a message lives whose pusher does not say.", live{&duration{&m.DefaultTTL, time.Second, longestTTL}}},
+		{"messages.max_bytes", "The largest body of a push.", live{&size{&m.MaxBytes, 64, push.MaxBurstBytes}}},
+		{"messages.newest", "Keep only the newest so many messages per key readable; 0 for all.", live{&number{&m.Newest, 0, 1_000_000_000}}},
 	}
 }
 
@@ -96,10 +110,10 @@ func (c *Comet) fields() table {
 		{"comet.advertise_http", "What clients are told to connect to for websocket and SSE, host:port;\nempty: comet.http.", &text{p: &c.AdvertiseHTTP, rule: advertised}},
 		{"comet.advertise_tcp", "What clients are told to connect to for TCP, host:port; empty: comet.tcp.", &text{p: &c.AdvertiseTCP, rule: advertised}},
 		{"comet.advertise_rpc", "What other roles are told to connect to, host:port; empty: comet.rpc.", &text{p: &c.AdvertiseRPC, rule: optional(dialable)}},
-		{"comet.max_connections", "The most client connections of the node.", &number{&c.MaxConnections, 1, 10_000_000}},
-		{"comet.max_per_key", "The most connections of one key.", &number{&c.MaxPerKey, 1, 100_000}},
+		{"comet.max_connections", "The most client connections of the node.", live{&number{&c.MaxConnections, 1, 10_000_000}}},
+		{"comet.max_per_key", "The most connections of one key.", live{&number{&c.MaxPerKey, 1, 100_000}}},
 		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},
-		{"comet.origins", "Origins that browsers may connect from; empty: any.", &list{p: &c.Origins, rule: origin}},
+		{"comet.origins", "Origins that browsers may connect from; empty: any.", live{&list{p: &c.Origins, rule: origin}}},
 	}
 }
 

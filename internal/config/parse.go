@@ -3,8 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -15,37 +13,6 @@ import (
 // maxFile bounds a file of settings; a real one has a few kilobytes.
 const maxFile = 256 << 10
 
-// Load reads the file over the defaults. An error is of the type Problems when
-// the file could be read.
-func Load(path string) (Serve, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Serve{}, fmt.Errorf("settings: %w", err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return Serve{}, fmt.Errorf("settings: %w", err)
-	}
-	return Parse(path, b)
-}
-
-// Parse reads YAML over the defaults; name is the file's, for problems.
-func Parse(name string, b []byte) (Serve, error) {
-	s := Default()
-	r := &reader{file: name, fields: s.fields(), lines: make(map[string]int)}
-	r.read(b)
-	if len(r.found) == 0 {
-		// Each value is in range by itself here; before that, what they mean
-		// together would only repeat what is known to be wrong.
-		for _, p := range s.together() {
-			r.complain(r.lines[p.Path], p.Path, "%s", p.What)
-		}
-	}
-	r.found.sort()
-	return s, r.found.err()
-}
-
 // reader walks one file.
 type reader struct {
 	file   string
@@ -55,7 +22,7 @@ type reader struct {
 }
 
 func (r *reader) complain(line int, path, format string, args ...any) {
-	r.found = append(r.found, Problem{r.file, line, path, fmt.Sprintf(format, args...)})
+	r.found = append(r.found, Problem{Source{r.file, line}, path, fmt.Sprintf(format, args...)})
 }
 
 // read takes in the one document of the file, if there is one.
@@ -168,7 +135,7 @@ func (r *reader) entry(section string, e *ast.MappingValueNode) {
 		r.section(name, e.Value)
 		return
 	}
-	if err := assign(f.value, e.Value); err != nil {
+	if err := assign(plain(f.value), e.Value); err != nil {
 		r.complain(line, path, "%s", err)
 	}
 }

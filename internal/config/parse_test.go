@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +10,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// Parse reads one file over the defaults.
+func Parse(name string, b []byte) (Serve, error) {
+	d := NewDraft()
+	d.Bytes(name, b)
+	return d.Serve()
+}
+
+// printed is what a draft prints.
+func printed(t testing.TB, d *Draft) string {
+	t.Helper()
+	var out strings.Builder
+	if err := d.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
 
 func TestParse(t *testing.T) {
 	want := Default()
@@ -162,36 +178,36 @@ func TestSyntax(t *testing.T) {
 	}
 }
 
-func TestLoad(t *testing.T) {
+func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gopush.yaml")
-	if _, err := Load(path); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
+	load := func(path string) (Serve, error) {
+		d := NewDraft()
+		d.File(path)
+		return d.Serve()
+	}
+	if _, err := load(path); err == nil || err.Error() != path+": the settings cannot be read: no such file or directory" {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("dev: true\nx: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":2: ") {
+	if _, err := load(path); err == nil || !strings.HasPrefix(err.Error(), path+":2: ") {
 		t.Errorf("a file with a problem: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("dev: true\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Load(path); err != nil || !s.Dev {
+	if s, err := load(path); err != nil || !s.Dev {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := Load(filepath.Dir(path)); err == nil {
+	if _, err := load(filepath.Dir(path)); err == nil {
 		t.Error("a folder passes as a file")
 	}
 }
 
 // FuzzParse: whatever passes is valid, and survives being printed and read.
 func FuzzParse(f *testing.F) {
-	var printed bytes.Buffer
-	s := Default()
-	if err := s.Print(&printed); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(printed.Bytes())
+	f.Add([]byte(printed(f, NewDraft())))
 	for _, text := range []string{
 		"", "dev: true", "data: \"a\\u00e9\\U0001F600\\xe9\"", "comet: {http: \"[::1]:1\", origins: [a, b]}", "data: |\n  a\n  b\n",
 		"a: &x 1\nb: *x\n", "<<: {dev: true}", "? dev\n: true", "? [a]\n: b", "dev: !!bool true", "{", "- - - -", "---\n---\n...", "%YAML 1.2\n---\n",
@@ -200,7 +216,9 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := Parse("x.yaml", b)
+		d := NewDraft()
+		d.Bytes("x.yaml", b)
+		s, err := d.Serve()
 		if err != nil {
 			if found, ok := errors.AsType[Problems](err); !ok || len(found) == 0 {
 				t.Errorf("an error without problems: %v", err)
@@ -210,13 +228,10 @@ func FuzzParse(f *testing.F) {
 		if err := s.Validate(); err != nil {
 			t.Errorf("it passed, yet: %v", err)
 		}
-		var out bytes.Buffer
-		if err := s.Print(&out); err != nil {
-			t.Fatal(err)
-		}
-		again, err := Parse("x.yaml", out.Bytes())
+		out := printed(t, d)
+		again, err := Parse("x.yaml", []byte(out))
 		if err != nil {
-			t.Fatalf("what was printed does not parse: %v\n%s", err, out.Bytes())
+			t.Fatalf("what was printed does not parse: %v\n%s", err, out)
 		}
 		if diff := cmp.Diff(s.flat(), again.flat()); diff != "" {
 			t.Error(diff)

@@ -7,23 +7,18 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the settings. As text it begins like a
-// compiler's message, FILE:LINE, which editors can jump to.
+// Problem is one thing that is wrong with the settings. As text it begins with its
+// source.
 type Problem struct {
-	File string // empty: not from a file
-	Line int    // from 1; 0: none
-	Path string // of the setting; empty: the file as a whole
+	Source
+	Path string // of the setting; empty: the source as a whole
 	What string // what is wrong and what to do
 }
 
 func (p Problem) String() string {
 	var b strings.Builder
-	if p.File != "" {
-		b.WriteString(p.File)
-		if p.Line > 0 {
-			fmt.Fprintf(&b, ":%d", p.Line)
-		}
-		b.WriteString(": ")
+	if p.Name != "" {
+		b.WriteString(p.Source.String() + ": ")
 	}
 	if p.Path != "" {
 		b.WriteString(p.Path + ": ")
@@ -51,7 +46,7 @@ func (ps Problems) err() error {
 	return ps
 }
 
-// sort puts problems in the order of the file, those without a line first.
+// sort puts problems in the order of a file, those without a line first.
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path))

@@ -2,10 +2,8 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -174,30 +172,40 @@ func (s *Serve) Validate() error {
 	return found.err()
 }
 
-// Print writes the settings as a file that Parse reads back, with what each of
-// them means.
-func (s *Serve) Print(w io.Writer) error {
-	var b strings.Builder
-	// The table keeps the settings of a section together, so that a change of
-	// the first part of the path is where a section begins.
-	section := ""
-	for _, f := range s.fields() {
-		head, name, nested := strings.Cut(f.path, ".")
-		indent := ""
-		if nested {
-			indent = "  "
-			if head != section {
-				section = head
-				fmt.Fprintf(&b, "\n%s:\n", head)
-			}
-		} else {
-			name = head
+// Reload returns the settings that hold once next was read on a running process: next's
+// where they can be taken over, and else still s's. changed names the former that differ,
+// restart the latter.
+func (s Serve) Reload(next Serve) (now Serve, changed, restart []string) {
+	old := s.fields()
+	now = s
+	for i, f := range next.fields() {
+		switch {
+		case f.value.yaml() == old[i].value.yaml():
+		case f.reloads():
+			changed = append(changed, f.path)
+		default:
+			restart = append(restart, f.path)
 		}
-		for line := range strings.SplitSeq(f.doc, "\n") {
-			fmt.Fprintf(&b, "%s# %s\n", indent, line)
-		}
-		fmt.Fprintf(&b, "%s%s: %s\n", indent, name, f.value.yaml())
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	given := next.fields()
+	for i, f := range now.fields() {
+		if f.reloads() {
+			take(f.value, given[i].value)
+		}
+	}
+	return now, changed, restart
+}
+
+// Paths lists every setting.
+func Paths() []string { return new(Serve).fields().paths() }
+
+// Reloadable lists the settings that a running process can take over.
+func Reloadable() []string {
+	var paths []string
+	for _, f := range new(Serve).fields() {
+		if f.reloads() {
+			paths = append(paths, f.path)
+		}
+	}
+	return paths
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"os"
@@ -24,13 +23,10 @@ func TestDefaultIsValid(t *testing.T) {
 
 func TestPrint(t *testing.T) {
 	s := Default()
-	var out bytes.Buffer
-	if err := s.Print(&out); err != nil {
-		t.Fatal(err)
-	}
+	out := printed(t, NewDraft())
 	golden := filepath.Join("testdata", "default.yaml")
 	if *update {
-		if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(golden, []byte(out), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,10 +34,10 @@ func TestPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+	if diff := cmp.Diff(string(want), out); diff != "" {
 		t.Errorf("rewrite it with -update if this is meant:\n%s", diff)
 	}
-	got, err := Parse("x.yaml", out.Bytes())
+	got, err := Parse("x.yaml", []byte(out))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,25 @@ type value interface {
 	check() error
 	// yaml is the setting in a form that set, in a file, would read back.
 	yaml() string
+	// pointer points to the setting.
+	pointer() any
+}
+
+// live marks a value that a running process takes over when the settings are read
+// again. It takes care that whoever uses the setting can be told: see the package serve.
+type live struct{ value }
+
+// plain is the value without that mark.
+func plain(v value) value {
+	if l, ok := v.(live); ok {
+		return l.value
+	}
+	return v
+}
+
+// take copies a setting from other settings.
+func take(to, from value) {
+	reflect.ValueOf(to.pointer()).Elem().Set(reflect.ValueOf(from.pointer()).Elem())
 }
 
 // text is any string that follows the rule.
@@ -47,6 +67,7 @@ type text struct {
 func (t *text) accepts(f form) (bool, string) { return f == textForm, "text; put it in quotes" }
 func (t *text) yaml() string                  { return quoted(*t.p) }
 func (t *text) check() error                  { return t.allowed(*t.p) }
+func (t *text) pointer() any                  { return t.p }
 
 // allowed keeps out what a line of a log or of a printed file could not show.
 func (t *text) allowed(s string) error {
@@ -83,6 +104,7 @@ func (b *boolean) accepts(f form) (bool, string) {
 }
 func (b *boolean) yaml() string { return strconv.FormatBool(*b.p) }
 func (b *boolean) check() error { return nil }
+func (b *boolean) pointer() any { return b.p }
 
 func (b *boolean) set(s string) error {
 	switch s {
@@ -105,6 +127,7 @@ func (n *number) accepts(f form) (bool, string) {
 }
 func (n *number) yaml() string { return strconv.Itoa(*n.p) }
 func (n *number) check() error { return within(*n.p, n.low, n.high, strconv.Itoa) }
+func (n *number) pointer() any { return n.p }
 
 func (n *number) set(s string) error {
 	v, err := strconv.Atoi(s)
@@ -138,6 +161,7 @@ func (z *size) accepts(f form) (bool, string) {
 }
 func (z *size) yaml() string { return sizeText(*z.p) }
 func (z *size) check() error { return within(*z.p, z.low, z.high, sizeText) }
+func (z *size) pointer() any { return z.p }
 
 func (z *size) set(s string) error {
 	digits, unit := s, 1
@@ -180,6 +204,7 @@ func (d *duration) accepts(f form) (bool, string) {
 }
 func (d *duration) yaml() string { return durationText(*d.p) }
 func (d *duration) check() error { return within(*d.p, d.low, d.high, durationText) }
+func (d *duration) pointer() any { return d.p }
 
 func (d *duration) set(s string) error {
 	v, err := time.ParseDuration(s)
@@ -232,6 +257,7 @@ func (l *list) yaml() string {
 }
 
 func (l *list) check() error { return l.allowed(*l.p) }
+func (l *list) pointer() any { return l.p }
 
 func (l *list) allowed(items []string) error {
 	var errs []error

@@ -14,29 +14,38 @@ type LogConfig struct {
 	Level string
 }
 
-// NewLogger makes a logger that writes to w.
-func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
-	// slog's own parser would take INFO+2 and the like, too.
-	var level slog.Level
-	switch cfg.Level {
-	case "debug":
-		level = slog.LevelDebug
-	case "", "info":
-		level = slog.LevelInfo
-	case "warn":
-		level = slog.LevelWarn
-	case "error":
-		level = slog.LevelError
-	default:
-		return nil, fmt.Errorf("log level %q; it must be debug, info, warn or error", cfg.Level)
+// NewLogger makes a logger that writes to w. Its level can be changed while it is used.
+func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, *slog.LevelVar, error) {
+	start, err := Level(cfg.Level)
+	if err != nil {
+		return nil, nil, err
 	}
+	level := new(slog.LevelVar)
+	level.Set(start)
 	opts := &slog.HandlerOptions{Level: level}
 	switch cfg.Format {
 	case "", "text":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
+		return slog.New(slog.NewTextHandler(w, opts)), level, nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
+		return slog.New(slog.NewJSONHandler(w, opts)), level, nil
 	default:
-		return nil, fmt.Errorf("log format %q; it must be text or json", cfg.Format)
+		return nil, nil, fmt.Errorf("log format %q; it must be text or json", cfg.Format)
+	}
+}
+
+// Level is the one of a name; empty: info.
+func Level(name string) (slog.Level, error) {
+	// slog's own parser would take INFO+2 and the like, too.
+	switch name {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	default:
+		return 0, fmt.Errorf("log level %q; it must be debug, info, warn or error", name)
 	}
 }

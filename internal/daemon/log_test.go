@@ -22,7 +22,7 @@ func TestNewLogger(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			log, err := NewLogger(tt.cfg, &out)
+			log, _, err := NewLogger(tt.cfg, &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +42,7 @@ func TestNewLogger(t *testing.T) {
 
 func TestNewLoggerRefuses(t *testing.T) {
 	for _, cfg := range []LogConfig{{Format: "xml"}, {Level: "loud"}} {
-		if _, err := NewLogger(cfg, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "must be") {
+		if _, _, err := NewLogger(cfg, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "must be") {
 			t.Errorf("%+v: %v", cfg, err)
 		}
 	}

@@ -44,3 +44,11 @@ func UntilSignal(parent context.Context, hurry func(os.Signal)) (ctx context.Con
 		cancel(nil)
 	})
 }
+
+// Hangups tells of each SIGHUP, which then no longer ends the process. Those that come
+// while nobody takes them count as one. After release the signal acts as before.
+func Hangups() (signals <-chan os.Signal, release func()) {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGHUP)
+	return ch, func() { signal.Stop(ch) }
+}

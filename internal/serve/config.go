@@ -25,8 +25,10 @@ type Config struct {
 	// ZooKeeperPassword goes with Settings.Coordination.User; empty: the one of
 	// Settings.Coordination.PasswordFile.
 	ZooKeeperPassword string
+	// LogLevel is what the setting log.level changes when it is reloaded; nil: nothing.
+	LogLevel *slog.LevelVar
 	// MoreComets run beside Settings.Comet, each as a group of its own on the
-	// same ring. They join before anything is served.
+	// same ring. They join before anything is served, and a reload leaves them alone.
 	MoreComets []config.Comet
 	// Now is the wall clock of ids and expiry; nil: time.Now.
 	Now func() time.Time
@@ -104,6 +106,14 @@ func empty(dir string) (bool, error) {
 		return false, fmt.Errorf("data folder: %w", err)
 	}
 	return len(entries) == 0, nil
+}
+
+// tokenPath is where the admin token lies.
+func (c *Config) tokenPath(s config.Web) string {
+	if s.AdminTokenFile != "" {
+		return s.AdminTokenFile
+	}
+	return c.path(tokenFile)
 }
 
 func (c *Config) path(name string) string { return filepath.Join(c.Settings.Data, name) }

@@ -38,7 +38,7 @@ func (l *lines) String() string {
 func debug(t *testing.T, format string) (*slog.Logger, *lines) {
 	t.Helper()
 	out := new(lines)
-	log, err := daemon.NewLogger(daemon.LogConfig{Format: format, Level: "debug"}, out)
+	log, _, err := daemon.NewLogger(daemon.LogConfig{Format: format, Level: "debug"}, out)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -24,6 +25,19 @@ func (s *System) registry() *prometheus.Registry {
 		},
 	})
 	build.Set(1)
+	r := &s.reloads
+	r.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gopush_config_reloads_total", Help: "How often the settings were read again, by outcome: applied or refused.",
+	}, []string{"outcome"})
+	for _, outcome := range []string{"applied", "refused"} {
+		r.outcomes.WithLabelValues(outcome)
+	}
+	reg.MustRegister(r.outcomes,
+		gauge("gopush_config_last_reload_successful", "0 while the settings that were read last are refused; the next start would fail on them, too.",
+			func() float64 { return bit(!r.refused.Load()) }),
+		gauge("gopush_config_last_reload_success_timestamp_seconds", "When the settings that hold were read, in seconds since 1970.",
+			func() float64 { return float64(r.at.Load()) / float64(time.Second) }),
+	)
 	reg.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		gauge("gopush_ready", "1 while the process can serve, as /readyz says.", func() float64 { return bit(len(s.health.Reasons()) == 0) }),

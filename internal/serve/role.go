@@ -32,6 +32,18 @@ func (r Roles) String() string {
 	return strings.Join(names, ", ")
 }
 
+// concern reports whether a setting says anything to the roles: those of a section that
+// is called like a role are for that one alone.
+func (r Roles) concern(path string) bool {
+	section, _, _ := strings.Cut(path, ".")
+	for i, name := range []string{"message", "comet", "web"} {
+		if section == name {
+			return r.Has(1 << i)
+		}
+	}
+	return true
+}
+
 // checkRoles reports what a part of the roles cannot do.
 func (c *Config) checkRoles() error {
 	switch {

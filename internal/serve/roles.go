@@ -170,6 +170,9 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	if err != nil {
 		return err
 	}
+	if err := s.onCometReload(node, cfg); err != nil {
+		return err
+	}
 	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	e.start(ls.rpc, cancel)
@@ -201,10 +204,25 @@ func (s *System) member(c config.Comet, ls cometListeners) coord.Member {
 // cometConfig turns settings into those of the node.
 func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
 	return comet.Config{
-		Member:         s.member(c, ls),
-		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Heartbeat: c.Heartbeat, Origins: c.Origins,
-		Newest: s.cfg.Settings.Messages.Newest, Drain: s.share(),
+		Member: s.member(c, ls),
+		Limits: cometLimits(c, s.cfg.Settings.Messages), Heartbeat: c.Heartbeat, Drain: s.share(),
 	}
+}
+
+// cometLimits turns settings into those of a node that may change while it runs.
+func cometLimits(c config.Comet, m config.Messages) comet.Limits {
+	return comet.Limits{MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Newest: m.Newest, Origins: c.Origins}
+}
+
+// onCometReload has a node's limits follow the settings, if it is the one they are of.
+func (s *System) onCometReload(node *comet.Node, c config.Comet) error {
+	if c.Group != s.cfg.Settings.Comet.Group {
+		return nil
+	}
+	return s.onReload(func(settings config.Serve) (step, error) {
+		limits := cometLimits(settings.Comet, settings.Messages)
+		return step{take: func() { node.SetLimits(limits) }}, limits.Validate()
+	})
 }
 
 // runWeb is the web role.
@@ -217,15 +235,16 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 	defer func() { err = errors.Join(err, calls.close()) }()
 	settings := &s.cfg.Settings
 	server, err := web.New(web.Config{
-		AdminToken: s.token, DevLoopback: settings.Dev,
-		MaxBody: int64(settings.Messages.MaxBytes), DefaultTTL: settings.Messages.DefaultTTL, NewestN: settings.Messages.Newest,
-		CORSOrigins: settings.Web.CORSOrigins, PushTimeout: settings.PushTimeout(), Drain: s.share(),
+		AdminToken: s.Token(), DevLoopback: settings.Dev, Limits: webLimits(*settings), Drain: s.share(),
 	}, web.Deps{
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:   func(addr string) web.Comet { return calls.comets.At(addr) },
 		Metrics: s.metrics, Log: log, Now: s.cfg.Now,
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.onWebReload(server); err != nil {
 		return err
 	}
 	s.health.Add("web", s.viewed)
@@ -241,4 +260,26 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 	cancel()
 	watcher.Wait()
 	return err
+}
+
+// webLimits turns settings into those of a server that may change while it runs.
+func webLimits(s config.Serve) web.Limits {
+	return web.Limits{
+		MaxBody: int64(s.Messages.MaxBytes), DefaultTTL: s.Messages.DefaultTTL, NewestN: s.Messages.Newest,
+		CORSOrigins: s.Web.CORSOrigins, PushTimeout: s.PushTimeout(),
+	}
+}
+
+// onWebReload has the server's limits and its token follow the settings. The token is
+// read before: see open.
+func (s *System) onWebReload(server *web.Server) error {
+	return s.onReload(func(settings config.Serve) (step, error) {
+		limits := webLimits(settings)
+		return step{take: func() {
+			server.SetLimits(limits)
+			if token := s.Token(); token != "" {
+				server.SetAdminToken(token)
+			}
+		}}, limits.Validate()
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -23,11 +24,13 @@ type System struct {
 	// immutable
 	cfg     Config
 	log     *slog.Logger
-	token   string
 	addrs   Addrs
 	ready   chan struct{}
 	health  *daemon.Readiness
 	metrics *prometheus.Registry
+
+	token   atomic.Pointer[string] // nil: none
+	reloads reloads                // has its own lock
 
 	// opened by New, closed by Close
 	lock      *os.File
@@ -54,6 +57,8 @@ func New(cfg Config, log *slog.Logger) (*System, error) {
 		cfg: cfg, log: log, ready: make(chan struct{}),
 		health: new(daemon.Readiness),
 	}
+	s.reloads.now = s.cfg.Settings
+	s.reloads.at.Store(time.Now().UnixNano())
 	s.metrics = s.registry()
 	s.shut = sync.OnceValue(s.release)
 	if err := s.open(); err != nil {
@@ -75,8 +80,11 @@ func (s *System) open() (err error) {
 		return err
 	}
 	s.addrs = s.listeners.addrs(cfg)
+	if err := s.onReload(s.logLevel); err != nil {
+		return err
+	}
 	if cfg.Roles.Has(Web) && !cfg.Settings.Dev {
-		if s.token, err = s.openToken(); err != nil {
+		if err := s.onReload(s.adminToken); err != nil {
 			return err
 		}
 	}
@@ -106,24 +114,48 @@ func (c *Config) comets() []config.Comet {
 func (s *System) Addrs() Addrs { return s.addrs }
 
 // Token is the admin token; empty in development mode, and without web.
-func (s *System) Token() string { return s.token }
-
-// TokenFile is where the admin token lies.
-func (s *System) TokenFile() string {
-	if path := s.cfg.Settings.Web.AdminTokenFile; path != "" {
-		return path
+func (s *System) Token() string {
+	if token := s.token.Load(); token != nil {
+		return *token
 	}
-	return s.cfg.path(tokenFile)
+	return ""
 }
 
-// openToken reads the admin token. One that several nodes share is not made here, as
-// each would make its own; and its file is somebody else's, perhaps not to be written.
-func (s *System) openToken() (string, error) {
-	path := s.TokenFile()
-	if s.cfg.Settings.Web.AdminTokenFile == "" {
-		return adminToken(path, s.log)
+// TokenFile is where the admin token lies at the start.
+func (s *System) TokenFile() string { return s.cfg.tokenPath(s.cfg.Settings.Web) }
+
+// adminToken reads the admin token, or makes the first one of a data folder.
+func (s *System) adminToken(settings config.Serve) (step, error) {
+	path, old := s.cfg.tokenPath(settings.Web), s.Token()
+	var token string
+	var err error
+	switch {
+	case settings.Web.AdminTokenFile != "":
+		// It is somebody else's, perhaps not to be written. One that several nodes share is
+		// not made here either, as each would make its own.
+		token, err = readToken(path, s.log, func(*os.File, fs.FileMode) error { return nil })
+	case old == "":
+		token, err = adminToken(path, s.log)
+	default:
+		token, err = readToken(path, s.log, (*os.File).Chmod)
 	}
-	return readToken(path, s.log, func(*os.File, fs.FileMode) error { return nil })
+	if err != nil {
+		return step{}, err
+	}
+	st := step{take: func() { s.token.Store(&token) }}
+	if token != old {
+		st.news = "the admin token"
+	}
+	return st, nil
+}
+
+// logLevel takes the level of the log over.
+func (s *System) logLevel(settings config.Serve) (step, error) {
+	level, err := daemon.Level(settings.Log.Level)
+	if err != nil || s.cfg.LogLevel == nil {
+		return step{}, err
+	}
+	return step{take: func() { s.cfg.LogLevel.Set(level) }}, nil
 }
 
 // Ready is closed when every role serves, or stands by for one that does.
