@@ -28,6 +28,9 @@ type Config struct {
 	After, PublicAfter *push.ID
 	// NoPublic leaves public messages out.
 	NoPublic bool
+	// Repeats tells of messages at or below the cursor, as KindRepeat; otherwise they
+	// are dropped without a word. It is for those who look at the server itself.
+	Repeats bool
 	// Token is the client token; empty when the server wants none. SetToken
 	// replaces it.
 	Token string

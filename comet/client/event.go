@@ -24,6 +24,9 @@ const (
 	KindRecall Kind = "recall"
 	// KindLive: everything stored has been delivered; what follows is new.
 	KindLive Kind = "live"
+	// KindRepeat: a message that the server sent though the cursor was at or above it
+	// already; told only with Config.Repeats. The fields are those of KindMessage.
+	KindRepeat Kind = "repeat"
 	// KindDisconnected: there is no connection. Err, RetryIn.
 	KindDisconnected Kind = "disconnected"
 )

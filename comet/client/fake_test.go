@@ -262,7 +262,7 @@ func describe(ev Event) string {
 	switch ev.Kind {
 	case KindReady:
 		fmt.Fprintf(&s, " %s resumed=%v", ev.Node, ev.Resumed)
-	case KindMessage:
+	case KindMessage, KindRepeat:
 		if ev.Transient {
 			s.WriteString(" transient")
 		}

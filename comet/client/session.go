@@ -115,6 +115,10 @@ func (s *session) onMessage(ctx context.Context, f wire.ServerFrame) error {
 	t := s.track(f.Public)
 	switch t.judge(f.ID, f.Prev) {
 	case drop:
+		if s.cfg.Repeats {
+			ev.Kind = KindRepeat
+			return s.emit(ctx, ev)
+		}
 		return nil
 	case refuse:
 		e := t.broken

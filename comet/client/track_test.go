@@ -38,6 +38,28 @@ func TestDuplicatesAreDropped(t *testing.T) {
 	})
 }
 
+// Who wants to know of repeats is told; the cursor does not move for them.
+func TestRepeatsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run{cfg: Config{Repeats: true}}
+		r.start(t, func(p *peer) {
+			p.readyAt(16, 0)
+			p.message(32, 16)
+			p.message(32, 16)
+			p.message(16, 0)
+			p.message(48, 32)
+		})
+		r.expect(t,
+			"ready node1 resumed=false @16/0",
+			"message 32 @32/0",
+			"repeat 32 @32/0",
+			"repeat 16 @32/0",
+			"message 48 @48/0",
+			"disconnected cut, retry in 500ms @48/0",
+		)
+	})
+}
+
 // A server may begin earlier than it was asked to; the client's cursor holds.
 func TestServerThatBeginsEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
