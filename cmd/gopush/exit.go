@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gopush/hbase"
+	"gopush/internal/bench"
 	"gopush/internal/command"
 	"gopush/internal/push"
 )
@@ -20,11 +21,14 @@ const (
 	exitUsage   = 2 // nobody was asked
 	exitRetry   = 3
 	exitRefused = 4
+	exitBroken  = 5 // only bench: what was acknowledged is lost, doubled or out of order
+	exitTooSlow = 6 // only bench: nothing is broken, but the rate was not reached
 )
 
 // exitHelp is the part of the help that documents them.
 const exitHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, " +
-	"3 not reachable or to be tried again later, 4 refused by the server."
+	"3 not reachable or to be tried again later, 4 refused by the server; " +
+	"of bench also 5 a promise was broken, 6 the rate was not reached."
 
 // errInterrupted ends a command that runs until Ctrl-C; nothing is wrong.
 var errInterrupted = errors.New("interrupted")
@@ -63,6 +67,12 @@ func exitCode(err error) int {
 			return exitRetry
 		}
 		return exitRefused
+	}
+	if v, ok := errors.AsType[*verdictError](err); ok {
+		if v.verdict == bench.Broken {
+			return exitBroken
+		}
+		return exitTooSlow
 	}
 	return localCode(err)
 }

@@ -4,7 +4,8 @@
 //
 // Exit codes: 0 done; 1 failed; 2 wrong usage or settings; 3 the server cannot
 // be reached, or asks to try again later; 4 the server refuses the request as it
-// is.
+// is; 5 and 6 are what gopush bench found: a broken promise, or a rate that was not
+// reached.
 package main
 
 import (
@@ -38,6 +39,7 @@ type commands struct {
 	Drain   drainCmd   `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate migrateCmd `cmd:"" help:"Make or change the table on HBase."`
 	Health  healthCmd  `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
+	Bench   benchCmd   `cmd:"" help:"Put load on a server, measure it, and prove that nothing is lost."`
 	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong, with what to do about it."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }

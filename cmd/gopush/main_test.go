@@ -127,7 +127,7 @@ func refuses(status int, code, detail string, retryable bool) answer {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "doctor", "version"} {
+	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "bench", "doctor", "version"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80")
 			golden := filepath.Join("testdata", strings.TrimSuffix("help-"+strings.ReplaceAll(name, " ", "-"), "-")+".txt")
@@ -175,6 +175,11 @@ func TestUsage(t *testing.T) {
 		"listen k --count=-1":                   "must not be negative",
 		"listen \x7f":                           "control character",
 		"listen k --web x:y:z":                  "http://host:port",
+		"bench --rate 0":                        "the rate is 0",
+		"bench --admin http://10.0.0.1:8091":    "--yes-really",
+		"bench --web push.example.com:80":       "http://push.example.com:80 is not this machine",
+		"bench --ops ftp://x":                   "http://host:port",
+		"bench --size 10":                       "the size is 10",
 		"serve --config missing.yaml":           "missing.yaml",
 		"serve --set comet.wieght=1":            "did you mean comet.weight?",
 		"serve --set comet.weight=0":            "out of range",

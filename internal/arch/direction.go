@@ -60,6 +60,9 @@ var Layers = map[string]Layer{
 	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
 
+	// It knows of the cluster what any client knows.
+	"internal/bench": {Imports: []string{"internal/push", "comet/client", "internal/daemon"}},
+
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire", "internal/coord/zk/zktest"}},
@@ -68,13 +71,16 @@ var Layers = map[string]Layer{
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
-	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},
 	// What it runs are containers; of this module it needs the load and the proof.
 	"docker/composetest": {Imports: []string{"docker/grafana", "internal/e2e"}},
 	"docker/grafana":     {},
+
+	// Arithmetic for a page of docs.
+	"internal/scale": {},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},
