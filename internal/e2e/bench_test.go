@@ -209,12 +209,24 @@ func benchHTTP(b *testing.B, conns int, subscribed bool) {
 		keys = conns
 		drained(b, c, keys)
 	}
+	m := startMeter(b, c)
+	took := pushSingly(b, c, conns, keys)
+	if subscribed {
+		awaitDeliveries(b, c, b.N)
+	}
+	m.stop(b.N)
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N/2].Microseconds()), "p50-us")
+}
+
+// pushSingly makes one request for each push, and returns how long each took.
+func pushSingly(b *testing.B, c *Cluster, conns, keys int) []time.Duration {
+	b.Helper()
 	requests := make([][]byte, keys)
 	for k := range requests {
 		requests[k] = pushRequest(c.Addrs(), fmt.Sprintf("bench-%d", k))
 	}
 	took := make([]time.Duration, b.N)
-	m := startMeter(b, c)
 	share(b, conns, b.N, func(_ int, next func() (int, bool)) error {
 		w, err := DialWire(c.Addrs().Admin)
 		if err != nil {
@@ -230,12 +242,23 @@ func benchHTTP(b *testing.B, conns int, subscribed bool) {
 		}
 		return nil
 	})
-	if subscribed {
-		awaitDeliveries(b, c, b.N)
+	return took
+}
+
+// pushBatches pushes through as many batches as there are connections.
+func pushBatches(b *testing.B, c *Cluster, conns, keys int) {
+	b.Helper()
+	lines := batchLines(keys)
+	share(b, conns, b.N, func(_ int, next func() (int, bool)) error { return streamBatch(b.Context(), c, lines, next) })
+}
+
+// batchLines are the lines of a batch to keys in turn.
+func batchLines(keys int) []string {
+	lines := make([]string, keys)
+	for k := range lines {
+		lines[k] = Message{Key: fmt.Sprintf("bench-%d", k), Data: benchData}.JSON() + "\n"
 	}
-	m.stop(b.N)
-	slices.Sort(took)
-	b.ReportMetric(float64(took[b.N/2].Microseconds()), "p50-us")
+	return lines
 }
 
 func benchBatch(b *testing.B, conns, keys int, subscribed bool) {
@@ -243,12 +266,8 @@ func benchBatch(b *testing.B, conns, keys int, subscribed bool) {
 	if subscribed {
 		drained(b, c, keys)
 	}
-	lines := make([]string, keys)
-	for k := range lines {
-		lines[k] = Message{Key: fmt.Sprintf("bench-%d", k), Data: benchData}.JSON() + "\n"
-	}
 	m := startMeter(b, c)
-	share(b, conns, b.N, func(_ int, next func() (int, bool)) error { return streamBatch(b.Context(), c, lines, next) })
+	pushBatches(b, c, conns, keys)
 	if subscribed {
 		awaitDeliveries(b, c, b.N)
 	}
@@ -316,10 +335,7 @@ func countReplies(r io.Reader) (int, error) {
 func stocked(b *testing.B, keys, each int) *Cluster {
 	b.Helper()
 	c := Start(b, Options{Child: true})
-	lines := make([]string, keys)
-	for k := range lines {
-		lines[k] = Message{Key: fmt.Sprintf("bench-%d", k), Data: benchData}.JSON() + "\n"
-	}
+	lines := batchLines(keys)
 	share(b, 4, keys*each, func(_ int, next func() (int, bool)) error { return streamBatch(b.Context(), c, lines, next) })
 	return c
 }
