@@ -276,3 +276,23 @@ func BenchmarkDeliveryMetrics(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkPush is one durable push through the node, over a store that costs nothing: what
+// the comet adds. Each has a key of its own, and nobody listens.
+func BenchmarkPush(b *testing.B) {
+	n, _, _ := benchNode(b)
+	keys := make([]push.Key, 1024)
+	for i := range keys {
+		keys[i] = push.Key(fmt.Sprintf("user%d", i))
+	}
+	p := push.Push{Body: make([]byte, 100), ExpiresAt: time.Now().Add(time.Hour).UnixMilli(), RequestID: "0123456789abcdef"}
+	ctx, done := b.Context(), make(chan error, 1)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		p.Key = keys[i%len(keys)]
+		n.Push(ctx, p, func(_ push.Receipt, err error) { done <- err })
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+}

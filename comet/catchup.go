@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gopush/internal/push"
+	"gopush/internal/trace"
 )
 
 // pageBytes bounds the bodies of one page.
@@ -16,10 +17,14 @@ func (s *subscriber) catchUp(f *feed) {
 	n := s.node
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.AttemptTimeout)
 	defer cancel()
+	span := n.tracer.Begin("", "comet catch-up", trace.Internal)
+	var failed error
+	defer func() { span.End(failed) }()
 	select {
 	case n.catchUps <- struct{}{}:
 		defer func() { <-n.catchUps }()
 	case <-ctx.Done():
+		failed = ctx.Err()
 		s.later(f)
 		return
 	}
@@ -30,14 +35,16 @@ func (s *subscriber) catchUp(f *feed) {
 	after := f.cursor
 	s.mu.Unlock()
 	n.met.readAsked()
-	page, err := n.deps.Messages.Read(ctx, f.ch.key, push.Span{
+	page, err := n.deps.Messages.Read(span.In(ctx), f.ch.key, push.Span{
 		After: after, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.limits.Load().Newest,
 	})
 	if err != nil {
+		failed = err
 		n.met.readFailed()
 		s.later(f)
 		return
 	}
+	span.Number("gopush.messages", int64(len(page.Messages)))
 	f.accept(page, rev, after)
 }
 

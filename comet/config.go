@@ -12,6 +12,7 @@ import (
 	"gopush/internal/coord"
 	"gopush/internal/push"
 	"gopush/internal/rpc"
+	"gopush/internal/trace"
 )
 
 // Config sets a node up. Zero values mean the default that each field names.
@@ -65,8 +66,8 @@ type Limits struct {
 	Origins []string
 }
 
-// Deps are the parts that a node works with; all but Authorizer and Metrics
-// are required.
+// Deps are the parts that a node works with; all but Authorizer, Traces and
+// Metrics are required.
 type Deps struct {
 	Membership coord.Membership
 	Directory  coord.Directory
@@ -75,9 +76,11 @@ type Deps struct {
 	Peer func(addr string) Peer
 	// Authorizer checks client tokens; nil: connections need none.
 	Authorizer Authorizer
-	Metrics    prometheus.Registerer
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Traces gets the spans of what is recorded; nil: none.
+	Traces  trace.Provider
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Messages is the client of the message nodes.

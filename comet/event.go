@@ -17,6 +17,7 @@ type event struct {
 	gap    push.Gap     // evGap
 	raw    []byte       // evRaw, evClose: complete bytes of the connection's transport
 	since  time.Time    // when the push was taken on here; zero: not known
+	trace  string       // of the push, as it is carried; empty: none
 	enc    [formCount]atomic.Pointer[[]byte]
 }
 

@@ -30,19 +30,25 @@ func (n *Node) publish(ch *channel, ev *event) {
 		n.met.due.Add(float64(members))
 	}
 	if len(woken) <= inlineFanOut {
+		over := n.fanOut(ch, ev, members, len(woken))
 		for _, s := range woken {
-			n.spawn(s.flush)
+			n.spawn(func() {
+				s.flush()
+				over.one()
+			})
 		}
 		return
 	}
 	// To many: a goroutine for each would cost more than the write. A few go
 	// through all, and leave behind a flusher only where a write would block.
 	share := (len(woken) + fanOutWorkers - 1) / fanOutWorkers
+	over := n.fanOut(ch, ev, members, (len(woken)+share-1)/share)
 	for part := range slices.Chunk(woken, share) {
 		n.spawn(func() {
 			for i, s := range part {
 				s.flushNow(i%timedOneIn == 0)
 			}
+			over.one()
 		})
 	}
 }

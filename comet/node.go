@@ -11,6 +11,7 @@ import (
 	"gopush/internal/coord"
 	"gopush/internal/push"
 	"gopush/internal/rpc"
+	"gopush/internal/trace"
 )
 
 // Node is one comet. It implements rpc.CometService.
@@ -19,6 +20,7 @@ type Node struct {
 	deps     Deps          // immutable
 	log      *slog.Logger  // immutable
 	met      *metrics      // immutable
+	tracer   *trace.Tracer // immutable
 	table    *table        // immutable
 	public   *channel      // immutable; fed by the follower, not by a sequencer
 	catchUps chan struct{} // bounds reads for connections that are behind
@@ -64,7 +66,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, deps: deps, log: deps.Log,
+		cfg: cfg, deps: deps, log: deps.Log, tracer: trace.New(deps.Traces, "gopush/comet"),
 		table: newTable(), public: newChannel(push.PublicKey),
 		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}), served: make(chan struct{}),
 		begun: make(chan struct{}, 1),

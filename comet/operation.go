@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gopush/internal/push"
+	"gopush/internal/trace"
 )
 
 // operation is one thing asked of a stream. Operations of a stream happen one
@@ -13,9 +14,10 @@ type operation struct {
 	kind     opKind
 	ctx      context.Context
 	deadline time.Time
-	since    time.Time // when it was taken on
-	push     push.Push // opStore, opTransient
-	id       push.ID   // opRecall
+	since    time.Time  // when it was taken on
+	push     push.Push  // opStore, opTransient
+	id       push.ID    // opRecall
+	line     trace.Span // from taking it on until it has its id
 	// done is called exactly once, outside all locks, and must not block.
 	done func(push.Receipt, error)
 }

@@ -65,7 +65,7 @@ func toRPC(ev *event) rpc.Event {
 	case evDelete:
 		return rpc.Event{Kind: rpc.EventDelete, ID: ev.msg.ID}
 	default:
-		return rpc.Event{Kind: rpc.EventMessage, Message: ev.msg}
+		return rpc.Event{Kind: rpc.EventMessage, Message: ev.msg, Trace: ev.trace}
 	}
 }
 
@@ -101,9 +101,9 @@ func (n *Node) onPublic(ctx context.Context, ev rpc.Event) error {
 		return n.rejoin(ctx, ev.ID)
 	case rpc.EventMessage:
 		if ev.Message.Transient {
-			n.publish(n.public, &event{kind: evTransient, public: true, msg: ev.Message})
+			n.publish(n.public, &event{kind: evTransient, public: true, trace: ev.Trace, msg: ev.Message})
 		} else if last, _ := n.public.newest(); ev.Message.ID > last {
-			n.publish(n.public, &event{kind: evMessage, public: true, msg: ev.Message})
+			n.publish(n.public, &event{kind: evMessage, public: true, trace: ev.Trace, msg: ev.Message})
 		}
 	case rpc.EventRecall:
 		n.publish(n.public, &event{kind: evRecall, public: true, msg: push.Message{ID: ev.ID}})

@@ -6,6 +6,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc"
+	"gopush/internal/trace"
 )
 
 // Push takes one message on. See rpc.CometService.
@@ -14,6 +15,7 @@ func (n *Node) Push(ctx context.Context, p push.Push, done func(push.Receipt, er
 	if p.Transient {
 		op.kind = opTransient
 	}
+	op.line = n.tracer.Continue(p.Trace, "comet line", trace.Internal)
 	n.begin(p.Key, op)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc"
+	"gopush/internal/trace"
 )
 
 const (
@@ -24,12 +25,15 @@ type batch struct {
 	deadline time.Time
 	wait     time.Duration // before the next retry
 	unknown  bool          // some attempt may have been stored
+	attempts int64
+	span     trace.Span // of the write, with all its attempts
 }
 
 // answer tells the caller of an operation what became of it.
 func (n *Node) answer(op *operation, r push.Receipt, err error) {
 	n.met.finished(op, err)
 	n.note(op, r.ID, err)
+	op.line.End(err) // if it has got no id
 	op.done(r, err)
 }
 
@@ -99,8 +103,9 @@ func (n *Node) transient(ch *channel, op *operation) {
 		n.answer(op, push.Receipt{}, err)
 		return
 	}
+	op.numbered(id)
 	prev, _ := ch.newest()
-	n.publish(ch, &event{kind: evTransient, public: ch.key.Public(), since: op.since, msg: push.Message{
+	n.publish(ch, &event{kind: evTransient, public: ch.key.Public(), since: op.since, trace: op.push.Trace, msg: push.Message{
 		ID: id, Prev: max(prev, 0), Body: op.push.Body, Transient: true,
 	}})
 	n.answer(op, push.Receipt{ID: id}, nil)
@@ -165,6 +170,7 @@ func (n *Node) number(b *batch, srv *service, first push.ID) {
 		}
 	}
 	b.write.Requests = requests(b.ops)
+	n.trace(b)
 }
 
 // requests are the ids of the requests that brought the operations, each once: the
@@ -181,6 +187,7 @@ func requests(ops []*operation) []string {
 
 // attempt asks a message node once.
 func (n *Node) attempt(b *batch) {
+	b.attempts++
 	left := min(time.Until(b.deadline), n.cfg.AttemptTimeout)
 	ctx, cancel := context.WithTimeout(context.Background(), left)
 	n.deps.Messages.Save(ctx, b.write, func(w push.Written, err error) {
@@ -230,6 +237,7 @@ func (n *Node) failed(b *batch, err error) {
 // refuse gives a burst up. What may have been stored is never acknowledged
 // later: a retry with its idempotency key discards it first.
 func (n *Node) refuse(b *batch, err error) {
+	b.ended(err)
 	if b.unknown {
 		b.ch.forget()
 		err = push.Wrap(push.KindOutcomeUnknown, err, "the message may or may not have been stored; retry with the same idempotency key")
@@ -249,6 +257,7 @@ func (n *Node) written(b *batch, w push.Written) {
 		n.refuse(b, errMoving())
 		return
 	}
+	b.ended(nil)
 	prev, repeated := w.Prev, push.ID(0)
 	events := make([]*event, 0, len(b.ops))
 	for i, out := range w.Outcomes {
@@ -260,7 +269,7 @@ func (n *Node) written(b *batch, w push.Written) {
 		}
 		m := b.write.Messages[i]
 		m.Prev, prev = prev, m.ID
-		events = append(events, &event{kind: evMessage, public: b.ch.key.Public(), since: b.ops[i].since, msg: m})
+		events = append(events, &event{kind: evMessage, public: b.ch.key.Public(), since: b.ops[i].since, trace: b.ops[i].push.Trace, msg: m})
 	}
 	for i, op := range b.ops {
 		r, err := receipt(w.Outcomes[i])

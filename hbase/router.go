@@ -10,6 +10,8 @@ import (
 
 	"github.com/tsuna/gohbase/hrpc"
 	"google.golang.org/protobuf/proto"
+
+	"gopush/internal/trace"
 )
 
 // router sends calls to the region servers that have their rows. It finds them,
@@ -79,11 +81,13 @@ type request struct {
 func (r *router) do(ctx context.Context, req *request) (msg proto.Message, region hrpc.RegionInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
+	ctx, span := trace.Below(ctx, "gopush/hbase", "hbase", trace.Client)
 	start := r.now()
 	t := try{router: r, req: req}
 	r.metrics.inFlight.Inc()
 	msg, err = t.run(ctx)
 	r.metrics.inFlight.Dec()
+	t.tell(span, err)
 	r.metrics.call(req.op, outcome(err), r.now().Sub(start))
 	if err != nil {
 		return nil, nil, &failure{err: err, maybe: t.maybe, table: r.cfg.Table}
@@ -98,6 +102,27 @@ type try struct {
 	at    *location // where it was sent last
 	maybe bool      // a try may have been carried out
 	last  error     // why the try before failed
+	count int       // of the tries
+}
+
+// tell ends the span of the call. Rows are keys, and in none.
+func (t *try) tell(span trace.Span, err error) {
+	if !span.Recorded() {
+		return
+	}
+	span.Name("hbase " + t.req.op)
+	span.Text("db.system.name", "hbase")
+	span.Text("db.operation.name", t.req.op)
+	span.Text("db.collection.name", string(t.req.table))
+	span.Number("gopush.attempts", int64(t.count))
+	if t.at != nil {
+		span.Text("server.address", t.at.addr)
+	}
+	if err != nil {
+		span.Text("error.type", outcome(err))
+		span.Fail(outcome(err))
+	}
+	span.End(nil)
 }
 
 const (
@@ -107,6 +132,7 @@ const (
 
 func (t *try) run(ctx context.Context) (proto.Message, error) {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
+		t.count++
 		msg, err := t.once(ctx)
 		if err == nil {
 			return msg, nil

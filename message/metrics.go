@@ -1,7 +1,6 @@
 package message
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -101,16 +100,6 @@ func statusName(s push.Status) string {
 	}
 }
 
-// began counts a call of the store in; what comes back counts it out.
-func (m *metrics) began(op string) (ended func(error)) {
-	start := time.Now()
-	m.inFlight.WithLabelValues(op).Inc()
-	return func(err error) {
-		m.called(op, start)
-		m.outcome(op, err)
-	}
-}
-
 func (m *metrics) called(op string, start time.Time) {
 	m.inFlight.WithLabelValues(op).Dec()
 	m.durations.WithLabelValues(op).Observe(time.Since(start).Seconds())
@@ -122,57 +111,4 @@ func (m *metrics) outcome(op string, err error) {
 		outcome = string(push.KindOf(err))
 	}
 	m.calls.WithLabelValues(op, outcome).Inc()
-}
-
-// measured is a store whose calls are counted and timed, whichever it is.
-type measured struct {
-	Store
-	met *metrics
-}
-
-func (s *measured) Save(ctx context.Context, writes []push.Write) []error {
-	start := time.Now()
-	s.met.inFlight.WithLabelValues("save").Inc()
-	errs := s.Store.Save(ctx, writes)
-	s.met.called("save", start)
-	for _, err := range errs {
-		s.met.outcome("save", err)
-	}
-	return errs
-}
-
-func (s *measured) Read(ctx context.Context, key push.Key, span push.Span) (page push.Page, err error) {
-	ended := s.met.began("read")
-	defer func() { ended(err) }()
-	return s.Store.Read(ctx, key, span)
-}
-
-func (s *measured) Newest(ctx context.Context, key push.Key) (id push.ID, err error) {
-	ended := s.met.began("newest")
-	defer func() { ended(err) }()
-	return s.Store.Newest(ctx, key)
-}
-
-func (s *measured) Find(ctx context.Context, key push.Key, idempotencyKey string) (found Found, err error) {
-	ended := s.met.began("find")
-	defer func() { ended(err) }()
-	return s.Store.Find(ctx, key, idempotencyKey)
-}
-
-func (s *measured) Discard(ctx context.Context, key push.Key, id push.ID) (err error) {
-	ended := s.met.began("discard")
-	defer func() { ended(err) }()
-	return s.Store.Discard(ctx, key, id)
-}
-
-func (s *measured) Recall(ctx context.Context, key push.Key, id push.ID) (err error) {
-	ended := s.met.began("recall")
-	defer func() { ended(err) }()
-	return s.Store.Recall(ctx, key, id)
-}
-
-func (s *measured) Delete(ctx context.Context, key push.Key, upTo push.ID) (err error) {
-	ended := s.met.began("delete")
-	defer func() { ended(err) }()
-	return s.Store.Delete(ctx, key, upTo)
 }

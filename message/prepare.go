@@ -54,7 +54,7 @@ func (s *Service) place(ctx context.Context, unplaced []*pending) {
 		return
 	}
 	together(unplaced, func(p *pending) {
-		prev, err := s.prev(ctx, *p.asked)
+		prev, err := s.prev(s.store.of(ctx, p.asked), *p.asked)
 		if p.written.Prev = prev; err != nil {
 			p.err = before(err)
 		}
@@ -101,7 +101,7 @@ func (s *Service) lookUp(ctx context.Context, all []pending) {
 	}
 	together(pointers(questions), func(q *question) {
 		p := q.of
-		p.written.Outcomes[q.message], q.err = s.repeat(ctx, *p.asked, p.written.Prev, &p.asked.Messages[q.message])
+		p.written.Outcomes[q.message], q.err = s.repeat(s.store.of(ctx, p.asked), *p.asked, p.written.Prev, &p.asked.Messages[q.message])
 	})
 	for i := range questions {
 		if q := &questions[i]; q.err != nil && q.of.err == nil {
@@ -146,7 +146,7 @@ func (s *Service) chain(ctx context.Context, p *pending) (err error) {
 			*out = compare(first.ID, BodySum(first.Body) == BodySum(m.Body))
 		case out.Status == 0:
 			// The first one of its key was not stored, and had the answer.
-			if *out, err = s.repeat(ctx, *p.asked, p.written.Prev, &m); err != nil {
+			if *out, err = s.repeat(s.store.of(ctx, p.asked), *p.asked, p.written.Prev, &m); err != nil {
 				return before(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc"
+	"gopush/internal/trace"
 )
 
 // Config sets a Service up. Zero values mean the default that each field names.
@@ -26,6 +27,9 @@ type Config struct {
 	// Epoch is the epoch of a group as far as this node was told; 0: not at all. It
 	// is asked for each write and must be quick. nil: only writes tell.
 	Epoch func(group string) int64
+	// Traces gets a span for each call of the store in a trace that is recorded; nil:
+	// none.
+	Traces trace.Provider
 	// Metrics is where the node's metrics are registered; nil: nowhere.
 	Metrics prometheus.Registerer
 	// Log gets a debug line for each write; nil: nobody.
@@ -57,7 +61,7 @@ func (c *Config) Validate() error {
 // has seen of each group.
 type Service struct {
 	cfg   Config        // immutable
-	store Store         // immutable; measured
+	store *measured     // immutable
 	met   *metrics      // immutable
 	apart bool          // immutable; the store takes writes apart
 	slots chan struct{} // calls of the store under way
@@ -85,7 +89,7 @@ func NewService(cfg Config, store Store) (*Service, error) {
 	if s.met, err = newMetrics(cfg.Metrics, s); err != nil {
 		return nil, err
 	}
-	s.store = &measured{store, s.met}
+	s.store = &measured{store, s.met, trace.New(cfg.Traces, "gopush/message")}
 	return s, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"gopush/internal/coord"
 	"gopush/internal/push"
+	"gopush/internal/trace"
 )
 
 // longestTTL is the longest life that protocol v1 can ask for: 2^32-1 seconds.
@@ -83,6 +84,7 @@ type Deps struct {
 	Messages Messages
 	Log      *slog.Logger
 	Now      func() time.Time      // nil: time.Now
+	Traces   trace.Provider        // gets a span for each request; nil: none
 	Metrics  prometheus.Registerer // nil: no metrics
 }
 

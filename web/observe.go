@@ -71,9 +71,11 @@ func (s *Server) observe(listener string, next http.Handler) http.Handler {
 		if l := s.limits.Load(); l.PushTimeout > s.cfg.Limits.PushTimeout {
 			_ = http.NewResponseController(w).SetWriteDeadline(start.Add(s.writeTimeout(l)))
 		}
+		r, span := s.begin(r)
 		defer func() {
 			// A panic passes through: net/http ends the connection.
 			s.record(listener, r, rec, time.Since(start))
+			rec.end(span, listener, r)
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -85,10 +87,7 @@ func (s *Server) record(listener string, r *http.Request, rec *recorder, took ti
 	if rec.status == 0 {
 		rec.status = http.StatusOK
 	}
-	route := r.Pattern
-	if route == "" || route == "/" {
-		route = "none"
-	}
+	route := routeOf(r)
 	s.metrics.request(listener, route, rec.status, took)
 	level := slog.LevelInfo
 	attrs := [9]slog.Attr{
@@ -112,6 +111,14 @@ func (s *Server) record(listener string, r *http.Request, rec *recorder, took ti
 		}
 	}
 	s.deps.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "http request", attrs[:n]...)
+}
+
+// routeOf is the pattern that the mux has found.
+func routeOf(r *http.Request) string {
+	if r.Pattern == "" || r.Pattern == "/" {
+		return "none"
+	}
+	return r.Pattern
 }
 
 // requestID takes the caller's id if it is short and printable, else makes one.

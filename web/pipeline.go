@@ -38,6 +38,7 @@ type pipeline struct {
 	changed <-chan struct{} // the view that tries were last compared with is old
 	shared  sharedContext
 	timeout time.Duration // of each push
+	trace   string        // of the request, for its first pushes
 }
 
 // item is one push of a pipeline.
@@ -70,6 +71,7 @@ func newPipeline(ctx context.Context, s *Server) *pipeline {
 	p.deposed.Stop()
 	p.changed = s.deps.Directory.Changed()
 	p.timeout = s.limits.Load().PushTimeout
+	p.trace = s.traceOf(ctx)
 	p.shared = sharedContext{parent: p.ctx, life: p.timeout}
 	return p
 }
@@ -91,6 +93,9 @@ func (p *pipeline) full() bool { return len(p.order) >= window || p.bytes >= win
 // add takes one push. The pipeline must not be full.
 func (p *pipeline) add(m push.Push) {
 	it := p.append(&item{push: m, deadline: time.Now().Add(p.timeout)})
+	if it.seq < linesTraced {
+		it.push.Trace = p.trace
+	}
 	l := p.lanes[m.Key]
 	if l == nil {
 		l = &lane{key: m.Key, accepted: -1, doubted: -1}

@@ -7,14 +7,16 @@ import (
 	"sync/atomic"
 
 	"gopush/internal/push"
+	"gopush/internal/trace"
 )
 
 // Server is the web role. Its handlers may be called concurrently.
 type Server struct {
-	cfg     Config   // immutable; for its Limits see limits
-	deps    Deps     // immutable
-	clock   *clock   // has its own lock
-	metrics *metrics // has its own locks
+	cfg     Config        // immutable; for its Limits see limits
+	deps    Deps          // immutable
+	tracer  *trace.Tracer // immutable
+	clock   *clock        // has its own lock
+	metrics *metrics      // has its own locks
 	public  http.Handler
 	admin   http.Handler
 
@@ -37,7 +39,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := deps.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, deps: deps, gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
+	s := &Server{cfg: cfg, deps: deps, tracer: trace.New(deps.Traces, "gopush/web"), gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
 	s.limits.Store(&cfg.Limits)
 	if cfg.AdminToken != "" {
 		s.SetAdminToken(cfg.AdminToken)

@@ -91,7 +91,8 @@ func (s *Server) v1PushOne(w http.ResponseWriter, r *http.Request, public bool) 
 		return push.Receipt{}, refuse(retInternal, "the body must be one JSON value in UTF-8")
 	}
 	receipt, err := s.push(r.Context(), push.Push{
-		Key: key, Body: body, Transient: l.transient, ExpiresAt: l.expiresAt, RequestID: w.Header().Get(requestIDHeader),
+		Key: key, Body: body, Transient: l.transient, ExpiresAt: l.expiresAt,
+		RequestID: w.Header().Get(requestIDHeader), Trace: s.traceOf(r.Context()),
 	})
 	if err != nil {
 		return push.Receipt{}, refusalOf(err)

@@ -41,7 +41,7 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, parse func([]by
 			return err
 		}
 	}
-	p.RequestID = w.Header().Get(requestIDHeader)
+	p.RequestID, p.Trace = w.Header().Get(requestIDHeader), s.traceOf(r.Context())
 	receipt, err := s.push(r.Context(), p)
 	if err != nil {
 		return err

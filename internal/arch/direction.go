@@ -37,12 +37,15 @@ var Layers = map[string]Layer{
 	"internal/coord/zk":    {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/coord/zk/zktest"}},
 	// Test code for others to run; it stands by itself.
 	"internal/coord/zk/zktest": {Imports: []string{"hbase/hbasetest"}},
+	"internal/trace":           {Imports: []string{"internal/push"}, Tests: []string{"internal/trace/tracetest"}},
+	"internal/trace/otlp":      {Imports: []string{"internal/trace"}, Tests: []string{"internal/trace/tracetest"}},
+	"internal/trace/tracetest": {Imports: []string{"internal/trace"}},
 	"internal/rpc/pb":          {},
-	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb"), Tests: []string{"internal/coord/local"}},
+	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb", "internal/trace"), Tests: []string{"internal/coord/local", "internal/trace/tracetest"}},
 	"internal/config":          {Imports: []string{"internal/push"}},
 	"internal/daemon":          {},
 
-	"message":           {Imports: plus(vocabulary, "internal/coord", "internal/rpc"), Tests: []string{"message/embedded", "message/storetest"}},
+	"message":           {Imports: plus(vocabulary, "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"message/embedded", "message/storetest"}},
 	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
 	"message/storetest": {Imports: plus(vocabulary, "message"), Tests: []string{"message/embedded"}},
 
@@ -50,14 +53,14 @@ var Layers = map[string]Layer{
 	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
 	"hbase/hbasetest/with":       {Imports: []string{"hbase/hbasetest"}},
 
-	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc"), Tests: []string{"comet/client", "internal/coord/local"}},
+	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 
 	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
-	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "web/console"), Tests: []string{"internal/coord/local"}},
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/coord/local"}},
 
-	"hbase":      {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc"}},
+	"hbase":      {Imports: plus(vocabulary, "internal/trace", "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc", "internal/trace/tracetest"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
 
 	// It knows of the cluster what any client knows.
@@ -65,8 +68,8 @@ var Layers = map[string]Layer{
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 
-	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon")...), Tests: []string{"comet/client", "comet/wire", "internal/coord/zk/zktest"}},
-	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...)},
+	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
+	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},
 	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},

@@ -24,17 +24,20 @@ var ThirdParty = map[string]Use{
 	"github.com/tsuna/gohbase":      {By: []string{"hbase", "hbase/hbasetest"}},
 	"github.com/sirupsen/logrus":    {By: []string{"hbase"}}, // gohbase's logger
 	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
-	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb"}},
+	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb", "internal/trace/tracetest"}},
 	"google.golang.org/genproto":    {By: []string{"internal/rpc"}},
 	"github.com/HdrHistogram":       {By: []string{"internal/bench"}},
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web", "docker/promtest"}},
 	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},
-	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve"}, Tests: []string{"docker/promtest"}},
-	"golang.org/x/sync":             {By: everywhere},
-	"github.com/google/go-cmp":      {Tests: everywhere},
-	"go.uber.org/goleak":            {Tests: everywhere},
-	"pgregory.net/rapid":            {Tests: everywhere},
+	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve", "internal/trace/otlp"}, Tests: []string{"docker/promtest"}},
+	// Who begins spans goes through internal/trace.
+	"go.opentelemetry.io/otel":  {By: []string{"internal/trace", "internal/trace/otlp", "internal/trace/tracetest"}},
+	"go.opentelemetry.io/proto": {By: []string{"internal/trace/tracetest"}},
+	"golang.org/x/sync":         {By: everywhere},
+	"github.com/google/go-cmp":  {Tests: everywhere},
+	"go.uber.org/goleak":        {Tests: everywhere},
+	"pgregory.net/rapid":        {Tests: everywhere},
 }
 
 // Foreign reports every third-party import that uses does not allow.

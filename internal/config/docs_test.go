@@ -66,6 +66,8 @@ func bounds(v value) string {
 		return "true or false"
 	case *number:
 		return fmt.Sprintf("%d to %d", v.low, v.high)
+	case *share:
+		return "0 to 1"
 	case *size:
 		return sizeText(v.low) + " to " + sizeText(v.high)
 	case *duration:

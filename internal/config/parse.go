@@ -178,6 +178,8 @@ func formOf(n ast.Node) (form, string) {
 		return textForm, n.Value.Value
 	case *ast.IntegerNode:
 		return wholeForm, n.Token.Value
+	case *ast.FloatNode:
+		return partForm, n.Token.Value
 	case *ast.BoolNode:
 		return boolForm, strings.ToLower(n.Token.Value)
 	case *ast.SequenceNode:

@@ -132,6 +132,19 @@ func groupName(s string) error {
 	return nil
 }
 
+// collector allows the URL that traces are sent below. Who may send there is not said in
+// it, as it is in logs.
+func collector(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || hostName(u.Hostname()) != nil:
+		return fmt.Errorf("%q is not the URL of a collector; write http://host:port, such as http://127.0.0.1:4318", s)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%q holds more than scheme, host and path; credentials come from OTEL_EXPORTER_OTLP_HEADERS", u.Redacted())
+	}
+	return nil
+}
+
 // origin allows what a browser sends as its Origin, and "*".
 func origin(s string) error {
 	u, err := url.Parse(s)

@@ -41,6 +41,11 @@ func TestRules(t *testing.T) {
 			[]string{"node1", "a", "A-b_c.1", strings.Repeat("x", 64)},
 			[]string{"", ".a", "a/b", "a b", "ü", "a\n", strings.Repeat("x", 65)},
 		},
+		"collector": {
+			collector,
+			[]string{"http://127.0.0.1:4318", "https://otel.example.org", "http://[::1]:4318/otel"},
+			[]string{"", "127.0.0.1:4318", "otel.example.org", "ftp://a", "http://", "http://a b", "http://a?b=c", "http://a#b", "http://a:b@c"},
+		},
 		"origin": {
 			origin,
 			[]string{"*", "https://app.example", "http://localhost:3000"},

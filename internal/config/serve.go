@@ -21,6 +21,7 @@ type Serve struct {
 	// though what the roles say there is neither encrypted nor authenticated.
 	InsecureRPC  bool
 	Log          Log
+	Tracing      Tracing
 	Coordination Coordination
 	Store        Store
 	Messages     Messages
@@ -44,6 +45,12 @@ type Coordination struct {
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json
+}
+
+// Tracing says where spans go, and of which requests.
+type Tracing struct {
+	Endpoint string  // URL of a collector; empty: no tracing
+	Sample   float64 // share of the traces that begin here, 0 to 1
 }
 
 // Store is where messages are kept: in the data folder, or in HBase.
@@ -100,10 +107,11 @@ type Web struct {
 // that clients of the 1.0 line know.
 func Default() Serve {
 	return Serve{
-		Data:  "gopush-data",
-		Drain: 10 * time.Second,
-		Ops:   "127.0.0.1:6971",
-		Log:   Log{Level: "info", Format: "text"},
+		Data:    "gopush-data",
+		Drain:   10 * time.Second,
+		Ops:     "127.0.0.1:6971",
+		Log:     Log{Level: "info", Format: "text"},
+		Tracing: Tracing{Sample: 0.01},
 		Coordination: Coordination{
 			Kind: "local", Root: "/gopush", Session: 4 * time.Second, RemoveAfter: 10 * time.Minute,
 		},

@@ -16,9 +16,10 @@ type form uint8
 const (
 	textForm  form = iota + 1 // a plain or quoted string
 	wholeForm                 // an integer of any notation
+	partForm                  // a number with a point
 	boolForm
 	listForm
-	otherForm // a float, a map, an alias: nothing that a setting can be
+	otherForm // a map, an alias: nothing that a setting can be
 )
 
 // value is a setting of some type: a pointer into the settings, and the rule for
@@ -237,6 +238,35 @@ func durationText(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// share is a part of a whole, 0 to 1.
+type share struct{ p *float64 }
+
+func (s *share) accepts(f form) (bool, string) {
+	return f == wholeForm || f == partForm, "a number from 0 to 1, without quotes"
+}
+func (s *share) yaml() string { return strconv.FormatFloat(*s.p, 'f', -1, 64) }
+func (s *share) check() error { return s.allowed(*s.p) }
+func (s *share) pointer() any { return s.p }
+
+func (s *share) allowed(v float64) error {
+	if !(v >= 0 && v <= 1) { // nor NaN
+		return fmt.Errorf("%v is out of range; it must be 0 to 1", v)
+	}
+	return nil
+}
+
+func (s *share) set(text string) error {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a number from 0 to 1, such as 0.01", text)
+	}
+	if err := s.allowed(v); err != nil {
+		return err
+	}
+	*s.p = v
+	return nil
 }
 
 // list is a list of strings that follow the rule each. As one text its items

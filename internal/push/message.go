@@ -33,6 +33,7 @@ type Push struct {
 	Transient      bool
 	IdempotencyKey string // empty: none
 	RequestID      string // follows the push through the logs; empty: none
+	Trace          string // the span that it comes from, as internal/trace carries it; empty: none
 }
 
 // Receipt is what a pusher gets once its message is durable.

@@ -66,6 +66,9 @@ type Write struct {
 	// Requests are the ids of the requests whose messages these are, each once; for
 	// logs alone.
 	Requests []string
+	// Trace is the span that the write comes from, as internal/trace carries it; empty:
+	// none.
+	Trace string
 }
 
 // Written answers a Write that succeeded: what became of each message.

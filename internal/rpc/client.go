@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
+
+	"gopush/internal/trace"
 )
 
 const (
@@ -40,6 +42,8 @@ type ClientConfig struct {
 	ConnectTimeout time.Duration
 	// Window bounds what one stream carries.
 	Window WindowConfig
+	// Traces gets a span for each call of a trace that is recorded; nil: none.
+	Traces trace.Provider
 }
 
 // WindowConfig bounds a pipelined stream.
@@ -108,6 +112,9 @@ func (c *ClientConfig) connect(addr string) (*grpc.ClientConn, error) {
 	}
 	if c.Dial != nil {
 		opts = append(opts, grpc.WithContextDialer(c.Dial))
+	}
+	if t := tracerOf(c.Traces); t != nil {
+		opts = append(opts, grpc.WithChainUnaryInterceptor(callTraced(t, addr)))
 	}
 	conn, err := grpc.NewClient("passthrough:///"+addr, opts...)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // CometClient calls the comet at one address. It needs no closing.
@@ -24,13 +25,26 @@ type CometClient struct {
 // KindNoNode, KindBusy and KindTooLarge say that nothing has happened or will;
 // after KindOutcomeUnknown the message may appear.
 func (c *CometClient) Push(ctx context.Context, p push.Push, done func(push.Receipt, error)) {
+	if span := c.pool.tracer.Continue(p.Trace, pushVerb, trace.Client); span.Recorded() {
+		span.Text(peerAttr, c.addr)
+		p.Trace = span.Carry("")
+		c.push(ctx, &p, func(r push.Receipt, err error) {
+			span.End(err)
+			done(r, err)
+		})
+		return
+	}
+	c.push(ctx, &p, done)
+}
+
+func (c *CometClient) push(ctx context.Context, p *push.Push, done func(push.Receipt, error)) {
 	to, err := c.pool.acquire(c.addr)
 	if err != nil {
 		done(push.Receipt{}, err)
 		return
 	}
 	defer c.pool.release(to)
-	to.pushes.call(ctx, pushToPB(&p), pushSize(&p), func(a *pb.PushAnswer, err error) {
+	to.pushes.call(ctx, pushToPB(p), pushSize(p), func(a *pb.PushAnswer, err error) {
 		if err != nil {
 			done(push.Receipt{}, err)
 			return

@@ -10,6 +10,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // CometPoolConfig shapes a CometPool. The zero value works.
@@ -34,10 +35,11 @@ func (c *CometPoolConfig) Validate() error {
 // CometPool keeps one connection to each comet that is called.
 type CometPool struct {
 	// immutable
-	cfg  CometPoolConfig // filled
-	log  *slog.Logger
-	stop chan struct{}
-	wg   sync.WaitGroup // the sweeper, and comets that close
+	cfg    CometPoolConfig // filled
+	log    *slog.Logger
+	tracer *trace.Tracer
+	stop   chan struct{}
+	wg     sync.WaitGroup // the sweeper, and comets that close
 
 	mu     sync.Mutex
 	comets map[string]*comet
@@ -63,7 +65,7 @@ func NewCometPool(cfg CometPoolConfig, log *slog.Logger) (*CometPool, error) {
 	cfg.Client = cfg.Client.filled()
 	cfg.IdleAfter = cmp.Or(cfg.IdleAfter, 5*time.Minute)
 	cfg.MaxComets = cmp.Or(cfg.MaxComets, 1024)
-	p := &CometPool{cfg: cfg, log: given(log), stop: make(chan struct{}), comets: make(map[string]*comet)}
+	p := &CometPool{cfg: cfg, log: given(log), tracer: tracerOf(cfg.Client.Traces), stop: make(chan struct{}), comets: make(map[string]*comet)}
 	p.wg.Go(p.sweepUntilStopped)
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // Handlers are the dependencies of a registered service that are not the
@@ -25,10 +26,15 @@ type Handlers struct {
 	Log *slog.Logger
 	// Version is what the node calls its build when it is asked.
 	Version string
+	// Traces gets a span for each item of a trace that is recorded; nil: none.
+	Traces trace.Provider
+
+	tracer *trace.Tracer
 }
 
 func (h Handlers) filled() Handlers {
 	h.Log = given(h.Log)
+	h.tracer = tracerOf(h.Traces)
 	return h
 }
 
@@ -86,6 +92,7 @@ type pushed struct {
 	tag      uint64
 	cost     int64
 	answered atomic.Bool
+	span     trace.Span
 }
 
 func (c *cometServer) accept(ctx context.Context, items []*pb.PushItem, cost int64, out *outbox[*pb.PushAnswer]) {
@@ -104,6 +111,8 @@ func (c *cometServer) give(p *pushed, item *pb.PushItem) {
 		p.answer(push.Receipt{}, err)
 		return
 	}
+	p.span = c.h.tracer.Continue(what.Trace, pushVerb, trace.Server)
+	what.Trace = p.span.Carry(what.Trace)
 	c.svc.Push(p, what, p.done)
 }
 
@@ -119,6 +128,7 @@ func (p *pushed) answer(r push.Receipt, err error) {
 		return
 	}
 	p.end()
+	p.span.End(err)
 	p.out.put(receiptToPB(p.tag, r, err), p.cost)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // keyFromPB checks a key from the wire. The public stream is not a key that
@@ -30,6 +31,14 @@ func messageToPB(out *pb.Msg, m *push.Message) *pb.Msg {
 	out.Body, out.IdempotencyKey = m.Body, some(m.IdempotencyKey)
 	out.Transient, out.Recalled = m.Transient, m.Recalled
 	return out
+}
+
+// traceFromPB takes what is carried of a trace; anything else is none.
+func traceFromPB(b []byte) string {
+	if len(b) != trace.CarriedSize {
+		return ""
+	}
+	return string(b)
 }
 
 func messageFromPB(m *pb.Msg) push.Message {
@@ -64,7 +73,7 @@ func messagesFromPB(ms []*pb.Msg) []push.Message {
 func pushToPB(p *push.Push) *pb.PushItem {
 	return &pb.PushItem{
 		Key: []byte(p.Key), Body: p.Body, ExpiresAt: p.ExpiresAt, Transient: p.Transient,
-		IdempotencyKey: some(p.IdempotencyKey), RequestId: some(p.RequestID),
+		IdempotencyKey: some(p.IdempotencyKey), RequestId: some(p.RequestID), Trace: some(p.Trace),
 	}
 }
 
@@ -76,6 +85,7 @@ func pushFromPB(p *pb.PushItem) (push.Push, error) {
 	return push.Push{
 		Key: key, Body: p.GetBody(), ExpiresAt: p.GetExpiresAt(), Transient: p.GetTransient(),
 		IdempotencyKey: string(p.GetIdempotencyKey()), RequestID: string(p.GetRequestId()),
+		Trace: traceFromPB(p.GetTrace()),
 	}, nil
 }
 
@@ -83,6 +93,7 @@ func writeToPB(w *push.Write) *pb.SaveItem {
 	return &pb.SaveItem{
 		Key: []byte(w.Key), Prev: int64(w.Prev), Messages: messagesToPB(w.Messages),
 		Group: some(w.Group), Epoch: w.Epoch, RequestIds: requestsToPB(w.Requests),
+		Trace: some(w.Trace),
 	}
 }
 
@@ -120,6 +131,7 @@ func writeFromPB(w *pb.SaveItem) (push.Write, error) {
 	return push.Write{
 		Key: key, Prev: push.ID(w.GetPrev()), Messages: messagesFromPB(w.GetMessages()),
 		Group: string(w.GetGroup()), Epoch: w.GetEpoch(), Requests: requestsFromPB(w.GetRequestIds()),
+		Trace: traceFromPB(w.GetTrace()),
 	}, nil
 }
 

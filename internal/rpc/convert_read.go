@@ -72,7 +72,7 @@ func infoFromPB(i *pb.DescribeReply) push.KeyInfo {
 }
 
 func eventToPB(e *Event) *pb.Event {
-	out := &pb.Event{Kind: uint32(e.Kind), Id: int64(e.ID)}
+	out := &pb.Event{Kind: uint32(e.Kind), Id: int64(e.ID), Trace: some(e.Trace)}
 	if e.Kind == EventMessage {
 		out.Message = messageToPB(new(pb.Msg), &e.Message)
 	}
@@ -85,7 +85,7 @@ func eventFromPB(e *pb.Event) (Event, bool) {
 	if e.GetKind() > math.MaxUint8 {
 		return Event{}, false
 	}
-	out := Event{Kind: EventKind(e.GetKind()), ID: push.ID(e.GetId())}
+	out := Event{Kind: EventKind(e.GetKind()), ID: push.ID(e.GetId()), Trace: traceFromPB(e.GetTrace())}
 	if m := e.GetMessage(); m != nil {
 		out.Message = messageFromPB(m)
 	}
@@ -97,11 +97,11 @@ func eventFromPB(e *pb.Event) (Event, bool) {
 const messageOverhead = 64
 
 func pushSize(p *push.Push) int {
-	return messageOverhead + len(p.Key) + len(p.Body) + len(p.IdempotencyKey) + len(p.RequestID)
+	return messageOverhead + len(p.Key) + len(p.Body) + len(p.IdempotencyKey) + len(p.RequestID) + len(p.Trace)
 }
 
 func writeSize(w *push.Write) int {
-	n := messageOverhead + len(w.Key) + len(w.Group)
+	n := messageOverhead + len(w.Key) + len(w.Group) + len(w.Trace)
 	for i := range w.Messages {
 		n += messageOverhead + len(w.Messages[i].Body) + len(w.Messages[i].IdempotencyKey)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // over sends in through its bytes, as the wire does.
@@ -37,6 +38,11 @@ func same(tb rapid.TB, got, want any) {
 // Texts are any bytes, as nothing in a frame may depend on valid UTF-8.
 var (
 	anyText = rapid.Custom(func(t *rapid.T) string { return string(rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "text")) })
+	// anyTrace is one that is carried, or none.
+	anyTrace = rapid.Custom(func(t *rapid.T) string {
+		n := rapid.SampledFrom([]int{0, trace.CarriedSize}).Draw(t, "size")
+		return string(rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "trace"))
+	})
 	anyID   = rapid.Custom(func(t *rapid.T) push.ID { return push.ID(rapid.Int64().Draw(t, "id")) })
 	anyBody = rapid.Custom(func(t *rapid.T) []byte {
 		b := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "body")
@@ -73,7 +79,7 @@ func TestPushSurvives(t *testing.T) {
 		in := push.Push{
 			Key: anyKey.Draw(t, "key"), Body: anyBody.Draw(t, "body"), ExpiresAt: rapid.Int64().Draw(t, "expires"),
 			Transient: rapid.Bool().Draw(t, "transient"), IdempotencyKey: anyText.Draw(t, "idempotency"),
-			RequestID: anyText.Draw(t, "request"),
+			RequestID: anyText.Draw(t, "request"), Trace: anyTrace.Draw(t, "trace"),
 		}
 		item := pushToPB(&in)
 		item.Tag, item.TimeoutMs = math.MaxUint64, math.MaxUint32
@@ -93,6 +99,7 @@ func TestWriteSurvives(t *testing.T) {
 		in := push.Write{
 			Key: anyKey.Draw(t, "key"), Prev: anyID.Draw(t, "prev"), Messages: someOf(t, anyMessage, 1, 5, "messages"),
 			Group: anyText.Draw(t, "group"), Epoch: rapid.Int64().Draw(t, "epoch"), Requests: someOf(t, anyText, 0, 5, "requests"),
+			Trace: anyTrace.Draw(t, "trace"),
 		}
 		item := writeToPB(&in)
 		item.Tag, item.TimeoutMs = math.MaxUint64, math.MaxUint32
@@ -105,6 +112,20 @@ func TestWriteSurvives(t *testing.T) {
 			t.Fatalf("takes %d bytes, counted as %d: frames could grow over the limit", size, writeSize(&in))
 		}
 	})
+}
+
+// What cannot be a trace is none, and keeps nothing else from being read.
+//
+// Broken once by taking it as it comes.
+func TestOddTraces(t *testing.T) {
+	for _, odd := range []string{"x", strings.Repeat("x", trace.CarriedSize+1), strings.Repeat("x", 1<<20)} {
+		p, err := pushFromPB(&pb.PushItem{Key: []byte("k"), Trace: []byte(odd)})
+		w, err2 := writeFromPB(&pb.SaveItem{Key: []byte("k"), Messages: []*pb.Msg{{Id: 16}}, Trace: []byte(odd)})
+		e, ok := eventFromPB(&pb.Event{Kind: uint32(EventMessage), Trace: []byte(odd)})
+		if err != nil || err2 != nil || !ok || p.Trace != "" || w.Trace != "" || e.Trace != "" {
+			t.Errorf("%d bytes were taken: %d, %d, %d; errors %v, %v", len(odd), len(p.Trace), len(w.Trace), len(e.Trace), err, err2)
+		}
+	}
 }
 
 func TestAnswersSurvive(t *testing.T) {

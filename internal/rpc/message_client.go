@@ -12,6 +12,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // MessageClientConfig shapes a MessageClient. The zero value works.
@@ -65,8 +66,21 @@ func (c *MessageClient) Save(ctx context.Context, w push.Write, done func(push.W
 		done(push.Written{}, err)
 		return
 	}
+	if span := c.nodes.tracer.Continue(w.Trace, saveVerb, trace.Client); span.Recorded() {
+		span.Text(peerAttr, n.addr)
+		w.Trace = span.Carry("")
+		c.save(ctx, n, &w, func(got push.Written, err error) {
+			span.End(err)
+			done(got, err)
+		})
+		return
+	}
+	c.save(ctx, n, &w, done)
+}
+
+func (c *MessageClient) save(ctx context.Context, n *node, w *push.Write, done func(push.Written, error)) {
 	want := len(w.Messages)
-	n.saves.call(ctx, writeToPB(&w), writeSize(&w), func(a *pb.SaveAnswer, err error) {
+	n.saves.call(ctx, writeToPB(w), writeSize(w), func(a *pb.SaveAnswer, err error) {
 		if err != nil {
 			c.nodes.blame(n, err)
 			done(push.Written{}, err)
@@ -86,16 +100,33 @@ func (c *MessageClient) Read(ctx context.Context, key push.Key, span push.Span) 
 	if pageGuess(span) > smallPage {
 		pipeOf = (*node).readsLarge
 	}
-	a, err := c.nodes.ask(ctx, pipeOf, func() *pb.ReadItem { return spanToPB(key, span) })
+	a, err := c.read(ctx, pipeOf, func() *pb.ReadItem { return spanToPB(key, span) })
 	if err != nil {
 		return push.Page{}, err
 	}
 	return pageFromPB(a)
 }
 
+// read asks a node, in a span of its own with all that is asked again in it.
+func (c *MessageClient) read(ctx context.Context, pipeOf func(*node) *readPipe, item func() *pb.ReadItem) (a *pb.ReadAnswer, err error) {
+	ctx, span := c.nodes.tracer.Start(ctx, readVerb, trace.Client)
+	if !span.Recorded() {
+		return c.nodes.ask(ctx, pipeOf, item)
+	}
+	defer func() { span.End(err) }()
+	asked := 0
+	return c.nodes.ask(ctx, pipeOf, func() *pb.ReadItem {
+		i := item()
+		i.Trace = some(span.Carry(""))
+		asked++
+		span.Number(attemptsAttr, int64(asked))
+		return i
+	})
+}
+
 // Newest returns the highest id that key has had, 0 for none; retried as Read.
 func (c *MessageClient) Newest(ctx context.Context, key push.Key) (push.ID, error) {
-	a, err := c.nodes.ask(ctx, (*node).readsSmall, func() *pb.ReadItem {
+	a, err := c.read(ctx, (*node).readsSmall, func() *pb.ReadItem {
 		return &pb.ReadItem{Key: []byte(key), What: readNewest}
 	})
 	return push.ID(a.GetNext()), err

@@ -9,6 +9,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 const (
@@ -99,20 +100,23 @@ func (r *reading) answer() *pb.ReadAnswer {
 	return a
 }
 
-func (r *reading) perform() (*pb.ReadAnswer, error) {
+func (r *reading) perform() (a *pb.ReadAnswer, err error) {
 	key, err := keyFromPB(r.item.GetKey())
 	if err != nil {
 		return nil, err
 	}
+	span := r.m.h.tracer.Continue(traceFromPB(r.item.GetTrace()), readVerb, trace.Server)
+	defer func() { span.End(err) }()
+	ctx := span.In(r)
 	switch r.item.GetWhat() {
 	case readPage:
-		page, err := r.m.svc.Read(r, key, fitted(spanFromPB(r.item)))
+		page, err := r.m.svc.Read(ctx, key, fitted(spanFromPB(r.item)))
 		if err != nil {
 			return nil, err
 		}
 		return pageToPB(&page), nil
 	case readNewest:
-		id, err := r.m.svc.Newest(r, key)
+		id, err := r.m.svc.Newest(ctx, key)
 		return &pb.ReadAnswer{Next: int64(id)}, err
 	}
 	return nil, push.E(push.KindBadRequest, "this node does not know how to read %d", r.item.GetWhat())

@@ -10,6 +10,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // RegisterMessage makes s answer the calls of message nodes with svc. Each
@@ -72,6 +73,7 @@ type saving struct {
 	writes []push.Write
 	tags   []uint64
 	done   []atomic.Bool
+	spans  []trace.Span // of the writes; nil: none is recorded
 }
 
 // accept answers the writes that cannot be read, and saves the others.
@@ -95,6 +97,7 @@ func (m *messageServer) accept(ctx context.Context, items []*pb.SaveItem, cost i
 		return
 	}
 	s.done = make([]atomic.Bool, len(s.writes))
+	s.begin()
 	cancel := func() {}
 	if !endless {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(longest)*time.Millisecond)
@@ -117,6 +120,29 @@ func (s *saving) answer(i int, w push.Written, err error) {
 		return
 	}
 	s.m.h.note("save", err)
+	s.put(i, w, err)
+}
+
+// begin begins a span for each write of a trace that is recorded.
+func (s *saving) begin() {
+	for i := range s.writes {
+		w := &s.writes[i]
+		span := s.m.h.tracer.Continue(w.Trace, saveVerb, trace.Server)
+		if !span.Recorded() {
+			continue
+		}
+		if s.spans == nil {
+			s.spans = make([]trace.Span, len(s.writes))
+		}
+		s.spans[i], w.Trace = span, span.Carry("")
+	}
+}
+
+// put gives the one answer of a write.
+func (s *saving) put(i int, w push.Written, err error) {
+	if s.spans != nil {
+		s.spans[i].End(err)
+	}
 	s.out.put(writtenToPB(s.tags[i], w, err), s.cost)
 }
 
@@ -124,7 +150,7 @@ func (s *saving) answer(i int, w push.Written, err error) {
 func (s *saving) rest(err error) {
 	for i := range s.done {
 		if !s.done[i].Swap(true) {
-			s.out.put(writtenToPB(s.tags[i], push.Written{}, err), s.cost)
+			s.put(i, push.Written{}, err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
+	"gopush/internal/trace"
 )
 
 // node is one message node.
@@ -37,12 +38,13 @@ func (n *node) reachable() bool {
 // nodeSet follows the list of message nodes and chooses among them.
 type nodeSet struct {
 	// immutable
-	cfg   MessageClientConfig // filled
-	list  func() []string
-	log   *slog.Logger
-	begun time.Time // its monotonic clock counts
-	ctx   context.Context
-	stop  context.CancelFunc
+	cfg    MessageClientConfig // filled
+	list   func() []string
+	log    *slog.Logger
+	tracer *trace.Tracer
+	begun  time.Time // its monotonic clock counts
+	ctx    context.Context
+	stop   context.CancelFunc
 
 	turn   atomic.Uint32
 	budget budget
@@ -60,7 +62,7 @@ type route struct {
 }
 
 func newNodeSet(cfg MessageClientConfig, list func() []string, log *slog.Logger) *nodeSet {
-	s := &nodeSet{cfg: cfg, list: list, log: log, begun: time.Now()}
+	s := &nodeSet{cfg: cfg, list: list, log: log, tracer: tracerOf(cfg.Client.Traces), begun: time.Now()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }

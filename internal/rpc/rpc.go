@@ -34,6 +34,7 @@ type Event struct {
 	Kind    EventKind
 	Message push.Message // EventMessage: all of it
 	ID      push.ID      // EventRecall: the id; EventDelete: all up to it; EventReady: the newest id, 0 for none
+	Trace   string       // EventMessage: the span that it comes from, as push.Push has it
 }
 
 // EventKind tells the kinds of Event apart. Unknown ones are to be ignored.

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"gopush/internal/push"
+	"gopush/internal/trace"
 )
 
 // ServerConfig shapes a server for other roles. The zero value works.
@@ -30,6 +31,8 @@ type ServerConfig struct {
 	MaxStreams int
 	// HandshakeTimeout bounds the beginning of a connection. 0: 5 s.
 	HandshakeTimeout time.Duration
+	// Traces gets a span for each unary call of a trace that is recorded; nil: none.
+	Traces trace.Provider
 }
 
 // Validate reports the first field that makes no sense.
@@ -50,7 +53,7 @@ func (c *ServerConfig) Validate() error {
 // statuses that carry their push.Kind; log may be nil. The caller serves and stops it; Stop and
 // GracefulStop wait for the handlers.
 func NewServer(cfg ServerConfig, log *slog.Logger) *grpc.Server {
-	h := Handlers{Log: log}.filled()
+	h := Handlers{Log: log, Traces: cfg.Traces}.filled()
 	return grpc.NewServer(
 		grpc.Creds(limited(serverCreds(cfg.TLS), cmp.Or(cfg.MaxConnections, 4096))),
 		grpc.MaxConcurrentStreams(uint32(cmp.Or(cfg.MaxStreams, 1024))),
@@ -77,6 +80,8 @@ func serverCreds(c *tls.Config) credentials.TransportCredentials {
 
 // unary gives errors their kind and stops panics.
 func (h *Handlers) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	ctx, span := continued(ctx, h.tracer, info.FullMethod)
+	defer func() { span.End(plain(err)) }() // after recovered, which makes an error of a panic
 	defer h.recovered(info.FullMethod, func(e error) { resp, err = nil, statusOf(e) })
 	resp, err = next(ctx, req)
 	if err != nil {

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var quiet = slog.New(slog.DiscardHandler)
 
 // settings are for a folder of the test, on free ports.
-func settings(t *testing.T, dir string) config.Serve {
+func settings(t testing.TB, dir string) config.Serve {
 	t.Helper()
 	s := config.Default()
 	s.Data = dir
@@ -35,19 +35,19 @@ func settings(t *testing.T, dir string) config.Serve {
 
 // cluster is a System that runs, seen through its APIs alone.
 type cluster struct {
-	t    *testing.T
+	t    testing.TB
 	sys  *System
 	http *http.Client
 	stop func() error // ends Run and closes; idempotent
 }
 
 // start returns when the system is ready. It ends with the test at the latest.
-func start(t *testing.T, cfg Config) *cluster {
+func start(t testing.TB, cfg Config) *cluster {
 	t.Helper()
 	return startLogging(t, cfg, quiet)
 }
 
-func startLogging(t *testing.T, cfg Config, log *slog.Logger) *cluster {
+func startLogging(t testing.TB, cfg Config, log *slog.Logger) *cluster {
 	t.Helper()
 	sys, err := New(cfg, log)
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *cluster) node(key string) (name, sse string) {
 
 // events is an SSE stream.
 type events struct {
-	t    *testing.T
+	t    testing.TB
 	body io.ReadCloser
 	scan *bufio.Scanner
 }

@@ -164,6 +164,7 @@ func everything(t *testing.T) map[string]*dto.MetricFamily {
 	far := settings(t, filepath.Join(t.TempDir(), "data"))
 	far.Coordination.Kind, far.Store.Kind = zookeeperKind, hbaseKind
 	far.Store.ZooKeeper = []string{"127.0.0.1:1"}
+	far.Tracing.Endpoint = "http://127.0.0.1:1"
 	cut, _ := run(t, Config{Settings: far, OpenHBase: openAway})
 	for end := time.Now().Add(time.Minute); families(t, cut)["gopush_store_usable"] == nil; {
 		if time.Now().After(end) {

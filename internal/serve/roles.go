@@ -18,6 +18,7 @@ import (
 	"gopush/internal/coord"
 	"gopush/internal/daemon"
 	"gopush/internal/rpc"
+	"gopush/internal/trace"
 	"gopush/message"
 	"gopush/web"
 )
@@ -74,9 +75,9 @@ type endpoint struct {
 }
 
 // newEndpoint makes a server; register adds the service to it.
-func newEndpoint(log *slog.Logger, register func(grpc.ServiceRegistrar, rpc.Handlers)) *endpoint {
-	e := &endpoint{server: rpc.NewServer(rpc.ServerConfig{}, log), drain: make(chan struct{}), ended: make(chan struct{})}
-	register(e.server, rpc.Handlers{Drain: e.drain, Log: log, Version: daemon.ThisBuild().Short()})
+func newEndpoint(log *slog.Logger, traces trace.Provider, register func(grpc.ServiceRegistrar, rpc.Handlers)) *endpoint {
+	e := &endpoint{server: rpc.NewServer(rpc.ServerConfig{Traces: traces}, log), drain: make(chan struct{}), ended: make(chan struct{})}
+	register(e.server, rpc.Handlers{Drain: e.drain, Log: log, Version: daemon.ThisBuild().Short(), Traces: traces})
 	return e
 }
 
@@ -111,11 +112,11 @@ func (s *System) runMessage(ctx context.Context, ready func()) error {
 	// A successor's first write may well go to another message node, so this one does
 	// not wait for it to learn that an epoch is over.
 	epoch := func(group string) int64 { return s.coord.View().Groups[group].Epoch }
-	svc, err := message.NewService(message.Config{Epoch: epoch, Metrics: s.metrics, Log: log}, s.store)
+	svc, err := message.NewService(message.Config{Epoch: epoch, Traces: s.traces(), Metrics: s.metrics, Log: log}, s.store)
 	if err != nil {
 		return err
 	}
-	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterMessage(r, svc, h) })
+	e := newEndpoint(log, s.traces(), func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterMessage(r, svc, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.start(s.listeners.message, cancel)
@@ -136,8 +137,8 @@ type clients struct {
 
 func (s *System) clients(log *slog.Logger) (*clients, error) {
 	nodes := func() []string { return s.coord.View().Messages }
-	var client rpc.ClientConfig // nil stays nil: gRPC does more for a TCP connection of its own
-	if dial := s.cfg.Dial; dial != nil {
+	client := rpc.ClientConfig{Traces: s.traces()}
+	if dial := s.cfg.Dial; dial != nil { // nil stays nil: gRPC does more for a TCP connection of its own
 		client.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, "tcp", addr) }
 	}
 	messages, err := rpc.NewMessageClient(rpc.MessageClientConfig{Client: client}, nodes, log)
@@ -164,6 +165,7 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	node, err := comet.New(s.cometConfig(cfg, ls), comet.Deps{
 		Membership: s.coord, Directory: s.coord, Messages: calls.messages,
 		Peer:    func(addr string) comet.Peer { return calls.comets.At(addr) },
+		Traces:  s.traces(),
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"group": cfg.Group}, s.metrics),
 		Log:     log, Now: s.cfg.Now,
 	})
@@ -173,7 +175,7 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	if err := s.onCometReload(node, cfg); err != nil {
 		return err
 	}
-	e := newEndpoint(log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
+	e := newEndpoint(log, s.traces(), func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	e.start(ls.rpc, cancel)
 	member := s.member(cfg, ls)
@@ -238,8 +240,8 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 		AdminToken: s.Token(), DevLoopback: settings.Dev, Limits: webLimits(*settings), Drain: s.share(),
 	}, web.Deps{
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
-		Comet:   func(addr string) web.Comet { return calls.comets.At(addr) },
-		Metrics: s.metrics, Log: log, Now: s.cfg.Now,
+		Comet:  func(addr string) web.Comet { return calls.comets.At(addr) },
+		Traces: s.traces(), Metrics: s.metrics, Log: log, Now: s.cfg.Now,
 	})
 	if err != nil {
 		return err

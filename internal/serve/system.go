@@ -15,6 +15,7 @@ import (
 
 	"gopush/internal/config"
 	"gopush/internal/daemon"
+	"gopush/internal/trace/otlp"
 	"gopush/message"
 )
 
@@ -37,6 +38,7 @@ type System struct {
 	store     message.Store
 	coord     coordination
 	listeners *listeners
+	exporter  *otlp.Exporter // nil: no tracing
 
 	ran      atomic.Bool
 	stopping atomic.Bool
@@ -87,6 +89,9 @@ func (s *System) open() (err error) {
 		if err := s.onReload(s.adminToken); err != nil {
 			return err
 		}
+	}
+	if s.exporter, err = s.openTraces(); err != nil {
+		return err
 	}
 	if s.coord, err = s.coordinationOf(); err != nil {
 		return err
@@ -215,6 +220,9 @@ func (s *System) release() error {
 	// on disk, and the process is about to end.
 	if s.store != nil && !s.stuck.Load() {
 		errs = append(errs, s.store.Close())
+	}
+	if s.exporter != nil {
+		errs = append(errs, s.exporter.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close()) // last: the folder is free only now
