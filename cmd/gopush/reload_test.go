@@ -15,15 +15,22 @@ type process struct {
 	out, err *tail
 }
 
-// startProcess ends the process with the test at the latest.
-func startProcess(t *testing.T, args ...string) *process {
+// gopushCommand is not started yet.
+func gopushCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.CommandContext(t.Context(), self, args...), out: newTail(), err: newTail()}
-	p.Env = append(os.Environ(), asGopush+"=1")
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), asGopush+"=1")
+	return cmd
+}
+
+// start ends the process with the test at the latest.
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: cmd, out: newTail(), err: newTail()}
 	p.Stdout, p.Stderr = p.out, p.err
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -57,7 +64,7 @@ func TestHangup(t *testing.T) {
 		}
 	}
 	write("comet: {max_per_key: 2}\n")
-	p := startProcess(t, "serve", "--json", "--config", "g.yaml", "--ports-from", "0", "--set", "drain=30s")
+	p := start(t, gopushCommand(t, "serve", "--json", "--config", "g.yaml", "--ports-from", "0", "--set", "drain=30s"))
 	var b banner
 	if err := json.Unmarshal([]byte(p.out.until(t, "\n")), &b); err != nil {
 		t.Fatal(err)

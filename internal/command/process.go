@@ -40,6 +40,7 @@ func (p *Process) Run(ctx context.Context, flags *Flags) error {
 	if flags.PrintConfig {
 		return draft.Print(p.Out)
 	}
+	closed := daemon.Terminal()
 	// From here on the signal must not end the process, however long the start takes.
 	hangups, release := daemon.Hangups()
 	defer release()
@@ -47,29 +48,32 @@ func (p *Process) Run(ctx context.Context, flags *Flags) error {
 	if err != nil {
 		return err
 	}
-	stop := reloading(sys, flags, hangups)
+	ctx, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		defer stop()
+		p.heed(ctx, hangups, closed, func() { sys.Reload(flags.settings) })
+	})
 	err = p.serve(ctx, sys, start)
 	stop()
+	watcher.Wait()
 	return errors.Join(err, sys.Close())
 }
 
-// reloading reads the settings again at every signal, until stop, which waits for it.
-func reloading(sys *serve.System, flags *Flags, signals <-chan os.Signal) (stop func()) {
-	over := make(chan struct{})
-	var watcher sync.WaitGroup
-	watcher.Go(func() {
-		for {
-			select {
-			case <-signals:
-				sys.Reload(flags.settings)
-			case <-over:
-				return
-			}
+// heed reloads at every signal until ctx ends, or returns at one that comes of a closed
+// terminal.
+func (p *Process) heed(ctx context.Context, hangups <-chan os.Signal, closed func() bool, reload func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
 		}
-	})
-	return func() {
-		close(over)
-		watcher.Wait()
+		if closed() {
+			fmt.Fprintf(p.Err, "%s: the terminal that this was started from is closed\n", p.Name)
+			return
+		}
+		reload()
 	}
 }
 
