@@ -4,7 +4,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"gopush/internal/coord"
 )
 
 // TestLimitsOfABatch: a batch that is under way keeps the limits that it began with; a
@@ -31,6 +34,43 @@ func TestLimitsOfABatch(t *testing.T) {
 	_ = b.w.Close()
 	if got := h.post(t, "/v2/messages", long); got.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a later push: %d", got.status)
+	}
+}
+
+// TestPushTimeoutOfABatch: pushes of a batch may take as long as the limits said when it
+// began, whether they wait for a node or for its answer.
+//
+// Broken once for either by going by the limits of the start, and once by asking for them
+// at each push.
+func TestPushTimeoutOfABatch(t *testing.T) {
+	for name, spoil := range map[string]func(*cluster){
+		"no node":   func(c *cluster) { c.edit("node1", func(g *coord.Group) { g.Serving = false }) },
+		"no answer": func(c *cluster) { c.stopped = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, "node1")
+				spoil(c)
+				s := newServer(t, c, discard(), func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second })
+				limits := Limits{PushTimeout: time.Minute}
+				if err := limits.Validate(); err != nil {
+					t.Fatal(err)
+				}
+				before := newPipeline(t.Context(), s)
+				s.SetLimits(limits)
+				after := newPipeline(t.Context(), s)
+				for p, want := range map[*pipeline]time.Duration{before: 5 * time.Second, after: time.Minute} {
+					start := time.Now()
+					p.add(numbered("K", 1))
+					items := drainAll(p)
+					// Beyond it there are a last pause, and the step in which pushes share their time.
+					if took := time.Since(start); took < want || took > want+3*time.Second || items[0].err == nil {
+						t.Errorf("a push that may take %s ended after %s with %v", want, took, items[0].err)
+					}
+					p.close()
+				}
+			})
+		})
 	}
 }
 
