@@ -1,8 +1,12 @@
 package web
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,28 +83,47 @@ func TestPushTimeoutOfABatch(t *testing.T) {
 //
 // Broken once by leaving the deadline of net/http alone.
 func TestLongerPushes(t *testing.T) {
-	c := newCluster(t, "node1")
-	c.hold = true
-	h := newHarness(t, c, func(cfg *Config) {
-		cfg.WriteTimeout, cfg.ReadTimeout, cfg.Limits.PushTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
-	})
-	limits := Limits{PushTimeout: time.Minute}
-	if err := limits.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	h.server.SetLimits(limits)
-	statuses := make(chan int, 1)
-	go func() {
-		got, err := h.try(t, http.MethodPost, h.admin+"/v2/messages", `{"key":"K","data":1}`, map[string]string{"Authorization": "Bearer " + testToken})
-		if err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, "node1")
+		c.hold = true
+		s := newServer(t, c, discard(), func(cfg *Config) { cfg.Limits.PushTimeout = 5 * time.Second })
+		limits := Limits{PushTimeout: 5 * time.Minute}
+		if err := limits.Validate(); err != nil {
+			t.Fatal(err)
 		}
-		statuses <- got.status
-	}()
-	waitFor(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.held) == 1 })
-	<-time.After(400 * time.Millisecond) // longer than all timeouts of the start together
-	c.release()
-	if status := <-statuses; status != http.StatusCreated {
-		t.Errorf("status %d", status)
-	}
+		s.SetLimits(limits)
+		theirs, ours := net.Pipe()
+		l := handed{conns: make(chan net.Conn, 1)}
+		l.conns <- theirs
+		srv := s.httpServer(t.Context(), s.Admin())
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = srv.Serve(l) })
+		if _, err := io.WriteString(ours, pushRequest); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		<-time.After(4 * time.Minute) // far longer than all timeouts of the start together
+		c.release()
+		if res, err := http.ReadResponse(bufio.NewReader(ours), nil); err != nil {
+			t.Error(err)
+		} else if res.StatusCode != http.StatusCreated {
+			t.Errorf("status %d", res.StatusCode)
+		}
+		_ = srv.Close()
+		serving.Wait()
+	})
 }
+
+// handed is a listener whose connections are those of the channel.
+type handed struct{ conns chan net.Conn }
+
+func (l handed) Accept() (net.Conn, error) {
+	conn, ok := <-l.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (l handed) Close() error   { close(l.conns); return nil }
+func (l handed) Addr() net.Addr { return new(net.TCPAddr) }

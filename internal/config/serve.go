@@ -184,21 +184,16 @@ func (s *Serve) Validate() error {
 // where they can be taken over, and else still s's. changed names the former that differ,
 // restart the latter.
 func (s Serve) Reload(next Serve) (now Serve, changed, restart []string) {
-	old := s.fields()
 	now = s
+	held := now.fields()
 	for i, f := range next.fields() {
 		switch {
-		case f.value.yaml() == old[i].value.yaml():
+		case f.value.yaml() == held[i].value.yaml():
 		case f.reloads():
+			take(held[i].value, f.value)
 			changed = append(changed, f.path)
 		default:
 			restart = append(restart, f.path)
-		}
-	}
-	given := next.fields()
-	for i, f := range now.fields() {
-		if f.reloads() {
-			take(f.value, given[i].value)
 		}
 	}
 	return now, changed, restart

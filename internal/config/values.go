@@ -297,7 +297,7 @@ func (l *list) allowed(items []string) error {
 	return errors.Join(errs...)
 }
 
-// set is for flags; a file gives its items one by one.
+// set is for flags and variables; a file gives its items one by one.
 func (l *list) set(s string) error {
 	if s == "" {
 		return l.setItems(nil)

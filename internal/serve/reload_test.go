@@ -440,6 +440,8 @@ func TestTokenReloads(t *testing.T) {
 }
 
 // TestForeignSettings: what is of roles that run elsewhere is in no line.
+//
+// Broken once by having every setting concern everybody.
 func TestForeignSettings(t *testing.T) {
 	for path, want := range map[string]bool{
 		"drain": true, "log.level": true, "messages.newest": true, "message.rpc": false, "comet.weight": true, "web.public": false,
