@@ -71,7 +71,7 @@ func (s *Server) observe(listener string, next http.Handler) http.Handler {
 		if l := s.limits.Load(); l.PushTimeout > s.cfg.Limits.PushTimeout {
 			_ = http.NewResponseController(w).SetWriteDeadline(start.Add(s.writeTimeout(l)))
 		}
-		r, span := s.begin(r)
+		r, span := s.begin(listener, r)
 		defer func() {
 			// A panic passes through: net/http ends the connection.
 			s.record(listener, r, rec, time.Since(start))

@@ -8,12 +8,17 @@ import (
 	"gopush/internal/trace"
 )
 
-// begin begins the span of a request, which goes on with the trace of its caller.
-func (s *Server) begin(r *http.Request) (*http.Request, trace.Span) {
+// begin begins the span of a request, which goes on with the trace of its caller. On the
+// public listener that is anybody, who does not decide what is recorded here.
+func (s *Server) begin(listener string, r *http.Request) (*http.Request, trace.Span) {
 	if s.tracer == nil {
 		return r, trace.Span{}
 	}
-	span := s.tracer.Begin(r.Header.Get("Traceparent"), "http", trace.Server)
+	parent := ""
+	if listener == "admin" {
+		parent = r.Header.Get("Traceparent")
+	}
+	span := s.tracer.Begin(parent, "http", trace.Server)
 	if !span.Recorded() {
 		return r, span
 	}

@@ -144,21 +144,12 @@ func TestTraceOfAPush(t *testing.T) {
 }
 
 // Broken once by not handing the context of a read on.
-func TestTraceOfReadsAndChanges(t *testing.T) {
-	c, to := traced(t, 0)
-	id := c.push("k", `"old"`)
+func TestTraceOfReads(t *testing.T) {
+	c, to := traced(t, 1)
 	public := "http://" + c.sys.Addrs().Public
-	c.ask(http.MethodGet, public+"/v2/messages?key=k", "", "Traceparent", recorded)
-	c.ask(http.MethodGet, public+"/1/msg/get?k=k&m=0", "", "Traceparent", recorded)
-	c.sent(http.MethodDelete, "/v2/messages/"+id+"?key=k", "", recorded)
-	spans := awaitTree(t, to, `
-DELETE /v2/messages/{id}
-	/gopush.v1.Comet/Recall
-		/gopush.v1.Comet/Recall
-			/gopush.v1.Message/Recall
-				/gopush.v1.Message/Recall
-					store recall
-GET /1/msg/get
+	c.ask(http.MethodGet, public+"/v2/messages?key=k", "")
+	c.ask(http.MethodGet, public+"/1/msg/get?k=k&m=0", "")
+	want := strings.ReplaceAll(`GET /1/msg/get
 	/gopush.v1.Message/Read
 		/gopush.v1.Message/Read
 			store read
@@ -166,12 +157,38 @@ GET /v2/messages
 	/gopush.v1.Message/Read
 		/gopush.v1.Message/Read
 			store read
-`)
+`, "\t", "  ")
+	spans := to.Await(t, func(all []tracetest.Span) bool { return tracetest.Tree(all) == want })
 	for _, s := range spans {
 		if s.Name == "/gopush.v1.Message/Read" && s.Kind == "client" && s.Attrs["gopush.attempts"] != "1" {
 			t.Errorf("a read has %v", s.Attrs)
 		}
 	}
+}
+
+// Broken once by a recall without a trace.
+func TestTraceOfAChange(t *testing.T) {
+	c, to := traced(t, 0)
+	id := c.push("k", `"old"`)
+	c.sent(http.MethodDelete, "/v2/messages/"+id+"?key=k", "", recorded)
+	awaitTree(t, to, `
+DELETE /v2/messages/{id}
+	/gopush.v1.Comet/Recall
+		/gopush.v1.Comet/Recall
+			/gopush.v1.Message/Recall
+				/gopush.v1.Message/Recall
+					store recall
+`)
+}
+
+// What anybody may ask is not recorded because he says so.
+//
+// Broken once by taking the header on the public listener as well.
+func TestPublicCallersDoNotDecide(t *testing.T) {
+	c, to := traced(t, 0)
+	c.ask(http.MethodGet, "http://"+c.sys.Addrs().Public+"/v2/messages?key=k", "", "Traceparent", recorded)
+	c.sent(http.MethodPost, "/v2/messages", `{"key":"k","data":1}`, recorded)
+	awaitTree(t, to, pushTree)
 }
 
 // A broadcast goes on in every comet that follows.
