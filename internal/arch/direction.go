@@ -28,8 +28,11 @@ var roles = []string{
 var Layers = map[string]Layer{
 	"internal/push": {},
 	"internal/ring": {},
-	"internal/id":   {Imports: []string{"internal/push"}},
-	"comet/wire":    {Imports: []string{"internal/push"}},
+	// Certificates for tests to use.
+	"internal/cert/certtest": {},
+	"internal/cert":          {Tests: []string{"internal/cert/certtest"}},
+	"internal/id":            {Imports: []string{"internal/push"}},
+	"comet/wire":             {Imports: []string{"internal/push"}},
 
 	"internal/coord":       {Imports: vocabulary},
 	"internal/coord/held":  {Imports: plus(vocabulary, "internal/coord")},

@@ -30,7 +30,7 @@ var ThirdParty = map[string]Use{
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web", "docker/promtest"}},
 	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},
-	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/rpc", "internal/daemon", "internal/serve", "internal/trace/otlp"}, Tests: []string{"docker/promtest"}},
+	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/cert", "internal/rpc", "internal/daemon", "internal/serve", "internal/trace/otlp"}, Tests: []string{"docker/promtest"}},
 	// Who begins spans goes through internal/trace.
 	"go.opentelemetry.io/otel":  {By: []string{"internal/trace", "internal/trace/otlp", "internal/trace/tracetest"}},
 	"go.opentelemetry.io/proto": {By: []string{"internal/trace/tracetest"}},
