@@ -44,7 +44,7 @@ var Layers = map[string]Layer{
 	"internal/trace/otlp":      {Imports: []string{"internal/trace"}, Tests: []string{"internal/trace/tracetest"}},
 	"internal/trace/tracetest": {Imports: []string{"internal/trace"}},
 	"internal/rpc/pb":          {},
-	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb", "internal/trace"), Tests: []string{"internal/coord/local", "internal/trace/tracetest"}},
+	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb", "internal/trace"), Tests: []string{"internal/cert", "internal/cert/certtest", "internal/coord/local", "internal/trace/tracetest"}},
 	"internal/config":          {Imports: []string{"internal/push"}},
 	"internal/daemon":          {},
 

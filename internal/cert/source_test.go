@@ -230,12 +230,8 @@ func TestPeers(t *testing.T) {
 	}
 	// The authorities change: the one before is a stranger now.
 	before, server := s.Client("localhost"), s.Peers()
-	mine := others.Issue(t, "mine", []string{"localhost"}, nil)
-	for from, to := range map[string]string{mine.Cert: files.Cert, mine.Key: files.Key, others.File: ca.File} {
-		if err := os.Rename(from, to); err != nil {
-			t.Fatal(err)
-		}
-	}
+	others.Issue(t, "mine", []string{"localhost"}, nil).Replace(t, files)
+	certtest.Files{Cert: others.File}.Replace(t, certtest.Files{Cert: ca.File})
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 
@@ -32,8 +30,9 @@ const (
 
 // ClientConfig is what all clients of other roles share. The zero value works.
 type ClientConfig struct {
-	// TLS secures the connections; nil: plain text.
-	TLS *tls.Config
+	// TLS gives what secures a connection that is about to be opened, so that one that is
+	// opened later has a newer certificate; nil: plain text.
+	TLS func() *tls.Config
 	// Dial opens a connection to host:port; nil: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// CallTimeout is the deadline of a unary call whose context has none; 0: 5 s.
@@ -91,12 +90,8 @@ func (c *ClientConfig) filled() ClientConfig {
 // connect makes the connection to addr, which is opened in the background and
 // again whenever it is needed.
 func (c *ClientConfig) connect(addr string) (*grpc.ClientConn, error) {
-	creds := insecure.NewCredentials()
-	if c.TLS != nil {
-		creds = credentials.NewTLS(c.TLS)
-	}
 	opts := []grpc.DialOption{
-		grpc.WithTransportCredentials(creds),
+		grpc.WithTransportCredentials(clientCreds(c.TLS)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithInitialWindowSize(flowWindow),
 		grpc.WithInitialConnWindowSize(2 * flowWindow),

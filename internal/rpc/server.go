@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"gopush/internal/push"
@@ -55,7 +53,7 @@ func (c *ServerConfig) Validate() error {
 func NewServer(cfg ServerConfig, log *slog.Logger) *grpc.Server {
 	h := Handlers{Log: log, Traces: cfg.Traces}.filled()
 	return grpc.NewServer(
-		grpc.Creds(limited(serverCreds(cfg.TLS), cmp.Or(cfg.MaxConnections, 4096))),
+		grpc.Creds(limited(serverCreds(cfg.TLS), cmp.Or(cfg.MaxConnections, 4096), h.Log)),
 		grpc.MaxConcurrentStreams(uint32(cmp.Or(cfg.MaxStreams, 1024))),
 		grpc.ConnectionTimeout(cmp.Or(cfg.HandshakeTimeout, 5*time.Second)),
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -69,13 +67,6 @@ func NewServer(cfg ServerConfig, log *slog.Logger) *grpc.Server {
 		grpc.UnaryInterceptor(h.unary),
 		grpc.StreamInterceptor(h.stream),
 	)
-}
-
-func serverCreds(c *tls.Config) credentials.TransportCredentials {
-	if c == nil {
-		return insecure.NewCredentials()
-	}
-	return credentials.NewTLS(c)
 }
 
 // unary gives errors their kind and stops panics.

@@ -3,14 +3,8 @@ package rpc
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -269,40 +263,4 @@ func TestConfigsAreChecked(t *testing.T) {
 			t.Errorf("the zero value of %T: %v", v, err)
 		}
 	}
-}
-
-func TestTLS(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), IsCA: true,
-		BasicConstraintsValid: true, DNSNames: []string{"comet"}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	both := &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool, ClientCAs: pool,
-		ClientAuth: tls.RequireAndVerifyClientCert, ServerName: "comet", MinVersion: tls.VersionTLS13,
-	}
-	n := startNode(t, &fakeComet{}, ServerConfig{TLS: both}, "127.0.0.1:0")
-	c := cometPool(t, CometPoolConfig{Client: ClientConfig{TLS: both}}).At(n.addr)
-	if _, err := pushNow(t.Context(), t, c, push.Push{Key: "user"}); err != nil {
-		t.Error(err)
-	}
-	stranger := &tls.Config{RootCAs: pool, ServerName: "comet", MinVersion: tls.VersionTLS13}
-	c = cometPool(t, CometPoolConfig{Client: ClientConfig{TLS: stranger}}).At(n.addr)
-	_, err = pushNow(t.Context(), t, c, push.Push{Key: "user"})
-	wantKind(t, err, push.KindNoNode)
 }

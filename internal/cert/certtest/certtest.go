@@ -31,6 +31,20 @@ type Authority struct {
 // Files are a certificate and its key.
 type Files struct{ Cert, Key string }
 
+// Replace puts the files in the place of others, as an operator does; names that are empty
+// stay where they are.
+func (f Files) Replace(t testing.TB, others Files) {
+	t.Helper()
+	for from, to := range map[string]string{f.Cert: others.Cert, f.Key: others.Key} {
+		if from == "" {
+			continue
+		}
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // New makes an authority whose files are in a folder of the test.
 func New(t testing.TB) *Authority {
 	t.Helper()
