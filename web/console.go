@@ -11,7 +11,7 @@ import (
 // without a token, as it holds nothing that is secret: a browser cannot send
 // one when a person opens a link.
 func (s *Server) withConsole(api http.Handler) (http.Handler, error) {
-	page, err := console.New(console.Config{Nodes: s.cometAddresses})
+	page, err := console.New(console.Config{Nodes: s.cometOrigins})
 	if err != nil {
 		return nil, err
 	}
@@ -34,13 +34,14 @@ func (s *Server) consoleRoutes() []route {
 	return []route{{http.MethodGet, console.NodePath, v2(s.getNode)}}
 }
 
-// cometAddresses are those that devices are told, of all nodes: the page opens
+// cometOrigins are those that devices are told, of all nodes: the page opens
 // connections to whichever owns its key.
-func (s *Server) cometAddresses() []string {
+func (s *Server) cometOrigins() []string {
 	groups := s.deps.Directory.View().Groups
-	addrs := make([]string, 0, len(groups))
+	all := make([]string, 0, len(groups))
 	for _, g := range groups {
-		addrs = append(addrs, g.Public.WS)
+		ws, _ := origins(g.Public)
+		all = append(all, ws)
 	}
-	return addrs
+	return all
 }

@@ -16,6 +16,8 @@ type nodeReply struct {
 	WS   string   `json:"ws,omitempty"`
 	SSE  string   `json:"sse,omitempty"`
 	TCP  string   `json:"tcp,omitempty"`
+	// TCPTLS says that the TCP address wants TLS; the other two are URLs and say so.
+	TCPTLS bool `json:"tcp_tls,omitempty"`
 }
 
 // getNode answers GET /v2/node.
@@ -33,12 +35,20 @@ func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := nodeReply{Key: key, Node: g.Group, TCP: g.Public.TCP}
+	answer := nodeReply{Key: key, Node: g.Group, TCP: g.Public.TCP, TCPTLS: g.Public.TCPTLS}
 	if g.Public.WS != "" {
-		answer.WS = "ws://" + g.Public.WS + "/v2/stream"
-		answer.SSE = "http://" + g.Public.WS + "/v2/events"
+		ws, sse := origins(g.Public)
+		answer.WS, answer.SSE = ws+"/v2/stream", sse+"/v2/events"
 	}
 	return replyJSON(w, answer)
+}
+
+// origins are where websockets and SSE of a comet begin.
+func origins(p coord.Public) (ws, sse string) {
+	if p.TLS {
+		return "wss://" + p.WS, "https://" + p.WS
+	}
+	return "ws://" + p.WS, "http://" + p.WS
 }
 
 // getTime answers GET /v2/time: a safe first cursor.

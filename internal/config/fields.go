@@ -46,23 +46,36 @@ func (s *Serve) fields() table {
 		{"dev", "Development: the admin API takes requests from this machine without a token.", &boolean{&s.Dev}},
 		{"drain", "How long an orderly stop may take before what is left is cut off.", &duration{&s.Drain, time.Second, 10 * time.Minute}},
 		{"ops", "Address of health, readiness, metrics and profiles. Never make it public.", &text{p: &s.Ops, rule: bindable}},
-		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in.", &boolean{&s.InsecureRPC}},
-	}, table{
+		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in. See rpc.tls_cert.", &boolean{&s.InsecureRPC}},
+	}, s.RPC.fields(), table{
 		{"log.level", "debug, info, warn or error.", live{&text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}}},
 		{"log.format", "text or json; logs go to standard error.", &text{p: &s.Log.Format, rule: oneOf("text", "json")}},
 	}, table{
 		{"tracing.endpoint", "URL of a collector that takes traces as OTLP over HTTP, such as\nhttp://127.0.0.1:4318; empty: no tracing.", &text{p: &s.Tracing.Endpoint, rule: optional(collector)}},
 		{"tracing.sample", "Share of the traces that begin here which is recorded; 0 for none. A caller that\nsends a traceparent decides itself.", &share{&s.Tracing.Sample}},
 	}, s.Coordination.fields(), s.Store.fields(), s.Messages.fields(), s.Comet.fields(), table{
-		{"message.rpc", "Address of the message node for the other roles; loopback only, unless\ninsecure_rpc is set.", &text{p: &s.Message.RPC, rule: bindable}},
+		{"message.rpc", "Address of the message node for the other roles; loopback only, unless\nrpc.tls_cert or insecure_rpc is set.", &text{p: &s.Message.RPC, rule: bindable}},
 		{"message.advertise_rpc", "What other roles are told to connect to, host:port; empty: message.rpc.", &text{p: &s.Message.AdvertiseRPC, rule: optional(dialable)}},
 	}, table{
+		{"web.tls_cert", "Certificate of the public and the admin API, a PEM file with those between it and\nits authority; empty: plain HTTP.", &text{p: &s.Web.TLSCert, rule: optional(nil)}},
+		{"web.tls_key", "Its private key, a PEM file.", &text{p: &s.Web.TLSKey, rule: optional(nil)}},
+		{"web.insecure_admin", "Let the admin API be reached from beyond this machine though tokens and messages\ncross the network in the clear. Only in a network that nobody else is in.", &boolean{&s.Web.InsecureAdmin}},
 		{"web.public", "Address of the public API: node lookup and stored messages.", &text{p: &s.Web.Public, rule: bindable}},
-		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token.", &text{p: &s.Web.Admin, rule: bindable}},
+		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token;\nloopback only, unless web.tls_cert or web.insecure_admin is set.", &text{p: &s.Web.Admin, rule: bindable}},
 		{"web.admin_token_file", "File with the admin token, one line; several web nodes share one. Empty:\nadmin.token in the data folder, made at the first start.", live{&text{p: &s.Web.AdminTokenFile, rule: optional(nil)}}},
 		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", live{&duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},
 	})
+}
+
+// fields of what the roles say to each other. Both ends show the certificate.
+func (r *RPC) fields() table {
+	return table{
+		{"rpc.tls_cert", "Certificate that the role shows to the others, at either end of a connection: a PEM\nfile with those between it and its authority; empty: plain.", &text{p: &r.TLSCert, rule: optional(nil)}},
+		{"rpc.tls_key", "Its private key, a PEM file.", &text{p: &r.TLSKey, rule: optional(nil)}},
+		{"rpc.tls_ca", "The authorities that certificates of the other roles must come from, a PEM file.", &text{p: &r.TLSCA, rule: optional(nil)}},
+		{"rpc.tls_name", "The name that certificates of the other roles must be for; empty: the host that is\nconnected to, as in advertise_rpc.", &text{p: &r.TLSName, rule: optional(hostName)}},
+	}
 }
 
 // fields of coordination. Those behind kind say nothing to the local one.
@@ -109,7 +122,10 @@ func (c *Comet) fields() table {
 		{"comet.weight", "Its share of the keys, beside other nodes.", &number{&c.Weight, 1, 1000}},
 		{"comet.http", "Address for websocket and SSE clients.", &text{p: &c.HTTP, rule: bindable}},
 		{"comet.tcp", "Address for v1 TCP clients.", &text{p: &c.TCP, rule: bindable}},
-		{"comet.rpc", "Address of the comet for the other roles; loopback only, unless insecure_rpc is\nset.", &text{p: &c.RPC, rule: bindable}},
+		{"comet.rpc", "Address of the comet for the other roles; loopback only, unless rpc.tls_cert\nor insecure_rpc is set.", &text{p: &c.RPC, rule: bindable}},
+		{"comet.tls_cert", "Certificate for websocket and SSE clients, who are then told wss:// and https://: a\nPEM file with those between it and its authority; empty: plain.", &text{p: &c.TLSCert, rule: optional(nil)}},
+		{"comet.tls_key", "Its private key, a PEM file.", &text{p: &c.TLSKey, rule: optional(nil)}},
+		{"comet.tls_tcp", "TLS on comet.tcp as well. Clients of the 1.0 line do not speak it.", &boolean{&c.TLSTCP}},
 		{"comet.advertise_http", "What clients are told to connect to for websocket and SSE, host:port;\nempty: comet.http.", &text{p: &c.AdvertiseHTTP, rule: advertised}},
 		{"comet.advertise_tcp", "What clients are told to connect to for TCP, host:port; empty: comet.tcp.", &text{p: &c.AdvertiseTCP, rule: advertised}},
 		{"comet.advertise_rpc", "What other roles are told to connect to, host:port; empty: comet.rpc.", &text{p: &c.AdvertiseRPC, rule: optional(dialable)}},

@@ -99,9 +99,9 @@ func TestProblems(t *testing.T) {
 		},
 		"unknown, nothing near": {
 			"colour: red\n",
-			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, ops, insecure_rpc, log, tracing, coordination, store, messages, comet, message, web`},
+			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, message, web`},
 		},
-		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, ops, insecure_rpc, log, tracing, coordination, store, messages, comet, message, web`}},
+		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, message, web`}},
 		"out of range": {
 			"messages:\n  newest: -1\n  max_bytes: 1MiB\n  default_ttl: 0s\ncomet:\n  heartbeat: 2h\n",
 			[]string{
@@ -138,7 +138,7 @@ func TestProblems(t *testing.T) {
 		"shares":          {"tracing:\n  sample: 1.5\n", []string{"x.yaml:2: tracing.sample: 1.5 is out of range; it must be 0 to 1"}},
 		"secret":          {"tracing:\n  endpoint: http://a:b@c:1\n  sample: \"0.5\"\n", []string{`x.yaml:2: tracing.endpoint: "http://a:xxxxx@c:1" holds more than scheme, host and path; credentials come from OTEL_EXPORTER_OTLP_HEADERS`, "x.yaml:3: tracing.sample: it must be a number from 0 to 1, without quotes"}},
 		"control":         {`data: "a\tb"`, []string{`x.yaml:1: data: "a\tb" holds a control character; remove it`}},
-		"rpc in the open": {"comet:\n  rpc: 10.0.0.1:6970\n", []string{`x.yaml:2: comet.rpc: "10.0.0.1:6970" is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, or set insecure_rpc: true in a network of their own`}},
+		"rpc in the open": {"comet:\n  rpc: 10.0.0.1:6970\n", []string{`x.yaml:2: comet.rpc: "10.0.0.1:6970" is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, set rpc.tls_cert, or insecure_rpc: true in a network of their own`}},
 		"open admin":      {"dev: true\nweb:\n  admin: 0.0.0.0:8091\n", []string{`x.yaml:1: dev: it opens the admin API without a token, so web.admin must be a loopback address, and "0.0.0.0:8091" is none; turn dev off or use 127.0.0.1`}},
 		"nothing to advertise": {
 			"comet:\n  http: :80\n  tcp: \"[::1]:81\"\n",

@@ -20,6 +20,7 @@ type Serve struct {
 	// InsecureRPC allows addresses of RPC that others than this machine can reach,
 	// though what the roles say there is neither encrypted nor authenticated.
 	InsecureRPC  bool
+	RPC          RPC
 	Log          Log
 	Tracing      Tracing
 	Coordination Coordination
@@ -29,6 +30,15 @@ type Serve struct {
 	Message      Message
 	Web          Web
 }
+
+// RPC is how the roles talk to each other. The files are PEM; all three or none.
+type RPC struct {
+	TLSCert, TLSKey, TLSCA string
+	TLSName                string // that peers' certificates must be for; empty: the host of their address
+}
+
+// TLS reports whether the roles show each other certificates.
+func (r *RPC) TLS() bool { return r.TLSCert != "" }
 
 // Coordination is how nodes find each other and agree on who serves what.
 type Coordination struct {
@@ -78,6 +88,9 @@ type Comet struct {
 
 	// HTTP carries websocket and SSE; TCP is v1's; RPC is for the other roles.
 	HTTP, TCP, RPC string
+	// Of websocket and SSE, PEM; both or none. TLSTCP: of TCP as well.
+	TLSCert, TLSKey string
+	TLSTCP          bool
 	// Advertised are what clients are told, as what is bound may mean nothing to
 	// them. Empty: what is bound.
 	AdvertiseHTTP, AdvertiseTCP string
@@ -97,11 +110,20 @@ type Message struct {
 
 // Web is the HTTP API.
 type Web struct {
-	Public, Admin  string // host:port
+	Public, Admin   string // host:port
+	TLSCert, TLSKey string // of both, PEM; both or none
+	// InsecureAdmin allows an Admin that others than this machine can reach, without TLS.
+	InsecureAdmin  bool
 	AdminTokenFile string // empty: in the data folder, made if need be
 	PushTimeout    time.Duration
 	CORSOrigins    []string // of pages that may read the public API
 }
+
+// TLS reports whether websocket and SSE clients must speak it.
+func (c *Comet) TLS() bool { return c.TLSCert != "" }
+
+// TLS reports whether the clients of both APIs must speak it.
+func (w *Web) TLS() bool { return w.TLSCert != "" }
 
 // Default is what holds without a file: everything on loopback, on the ports
 // that clients of the 1.0 line know.

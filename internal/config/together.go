@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +17,7 @@ func (s *Serve) together() (found Problems) {
 		found = append(found, Problem{Path: path, What: fmt.Sprintf(format, args...)})
 	}
 	s.rpcTogether(complain)
+	s.tlsTogether(complain)
 	s.coordinationTogether(complain)
 	if s.Dev && !loopback(s.Web.Admin) {
 		complain("dev", "it opens the admin API without a token, so web.admin must be a loopback address, and %q is none; turn dev off or use 127.0.0.1", s.Web.Admin)
@@ -38,12 +41,45 @@ func (s *Serve) rpcTogether(complain func(path, format string, args ...any)) {
 		"comet.rpc": {s.Comet.RPC, s.Comet.AdvertiseRPC}, "message.rpc": {s.Message.RPC, s.Message.AdvertiseRPC},
 	} {
 		switch {
-		case !s.InsecureRPC && !loopback(is[0]):
-			complain(path, "%q is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, or set insecure_rpc: true in a network of their own", is[0])
+		case !s.InsecureRPC && !s.RPC.TLS() && !loopback(is[0]):
+			complain(path, "%q is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, set rpc.tls_cert, or insecure_rpc: true in a network of their own", is[0])
 		case is[1] == "" && !dialableFrom(is[0]):
 			section, _, _ := strings.Cut(path, ".")
 			complain(path, "other roles cannot be told to connect to %q; set %s.advertise_rpc to the host:port under which they reach this machine", is[0], section)
 		}
+	}
+}
+
+// tlsTogether checks what encryption needs, and where it must not be missing.
+func (s *Serve) tlsTogether(complain func(path, format string, args ...any)) {
+	for section, files := range map[string]map[string]string{
+		"comet": {"tls_cert": s.Comet.TLSCert, "tls_key": s.Comet.TLSKey},
+		"web":   {"tls_cert": s.Web.TLSCert, "tls_key": s.Web.TLSKey},
+		"rpc":   {"tls_cert": s.RPC.TLSCert, "tls_key": s.RPC.TLSKey, "tls_ca": s.RPC.TLSCA},
+	} {
+		given := 0
+		for _, file := range files {
+			if file != "" {
+				given++
+			}
+		}
+		for name, file := range files {
+			if file == "" && given > 0 {
+				complain(section+"."+name, "it is missing, but others of %s are given; give all of them or none", strings.Join(slices.Sorted(maps.Keys(files)), ", "))
+			}
+		}
+	}
+	if s.Comet.TLSTCP && !s.Comet.TLS() {
+		complain("comet.tls_tcp", "it needs a certificate; set comet.tls_cert and comet.tls_key")
+	}
+	if s.RPC.TLSName != "" && !s.RPC.TLS() {
+		complain("rpc.tls_name", "it is of no use without rpc.tls_cert; give both or none")
+	}
+	if s.InsecureRPC && s.RPC.TLS() {
+		complain("insecure_rpc", "it says that the roles may talk to each other without encryption, but rpc.tls_cert has them use it; remove one of them")
+	}
+	if !s.Dev && !loopback(s.Web.Admin) && !s.Web.TLS() && !s.Web.InsecureAdmin {
+		complain("web.admin", "%q is not a loopback address, and without TLS the admin token would cross the network in the clear; set web.tls_cert and web.tls_key, use 127.0.0.1, or set web.insecure_admin: true in a network that nobody else is in", s.Web.Admin)
 	}
 }
 

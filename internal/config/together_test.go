@@ -25,6 +25,23 @@ func TestTogether(t *testing.T) {
 		{"coordination: {session: 100ms}", "out of range"},
 		{"coordination: {user: \"a:b\"}", "holds a colon"},
 		{"coordination: {password_file: secret}", "of no use without coordination.user"},
+		{"comet: {tls_cert: a}", "comet.tls_key: it is missing"},
+		{"comet: {tls_key: a}", "comet.tls_cert: it is missing"},
+		{"comet: {tls_cert: a, tls_key: b}", ""},
+		{"comet: {tls_tcp: true}", "comet.tls_tcp: it needs a certificate"},
+		{"comet: {tls_cert: a, tls_key: b, tls_tcp: true}", ""},
+		{"web: {tls_key: a}", "web.tls_cert: it is missing"},
+		{"rpc: {tls_cert: a, tls_key: b}", "rpc.tls_ca: it is missing, but others of tls_ca, tls_cert, tls_key are given"},
+		{"rpc: {tls_cert: a, tls_key: b, tls_ca: c, tls_name: gopush.internal}", ""},
+		{"rpc: {tls_name: gopush.internal}", "rpc.tls_name: it is of no use"},
+		{"rpc: {tls_cert: a, tls_key: b, tls_ca: c, tls_name: \"a b\"}", "write a name or an IP address"},
+		{"rpc: {tls_cert: a, tls_key: b, tls_ca: c}\ncomet: {rpc: \"10.0.0.1:6970\"}\nmessage: {rpc: \"10.0.0.1:8070\"}", ""},
+		{"rpc: {tls_cert: a, tls_key: b, tls_ca: c}\ncomet: {rpc: \"0.0.0.0:6970\"}", "set comet.advertise_rpc"},
+		{"insecure_rpc: true\nrpc: {tls_cert: a, tls_key: b, tls_ca: c}", "insecure_rpc: it says that"},
+		{"web: {admin: \"0.0.0.0:8091\"}", "web.admin: \"0.0.0.0:8091\" is not a loopback address, and without TLS"},
+		{"web: {admin: \"0.0.0.0:8091\", insecure_admin: true}", ""},
+		{"web: {admin: \"0.0.0.0:8091\", tls_cert: a, tls_key: b}", ""},
+		{"dev: true\nweb: {admin: \"0.0.0.0:8091\", tls_cert: a, tls_key: b}", "dev: it opens the admin API without a token"},
 	} {
 		_, err := Parse("x.yaml", []byte(tt.yaml))
 		switch {

@@ -30,6 +30,8 @@ type Member struct {
 type Public struct {
 	WS  string // v1 and v2 websocket, and SSE
 	TCP string // v1 TCP
+	// TLS says that clients have to speak it at WS; TCPTLS, at TCP.
+	TLS, TCPTLS bool
 }
 
 // Validate reports what the ring or the place where members are kept could not

@@ -42,8 +42,8 @@ func contentType(name string) string {
 
 // Config says what the page may talk to.
 type Config struct {
-	// Nodes gives the addresses (host:port) of the comet nodes, to which the
-	// page opens websockets. It is called for each reply and must not block;
+	// Nodes gives the origins (ws://host:port or wss://host:port) of the comet nodes, to
+	// which the page opens websockets. It is called for each reply and must not block;
 	// nil: none.
 	Nodes func() []string
 }

@@ -36,12 +36,16 @@ func (c *Console) protect(h http.Header) {
 }
 
 // sources lists the websocket origins of the nodes, each with a space before
-// it. An address that is none is left out: it could end the directive.
-func sources(addrs []string) string {
+// it. What is none is left out: it could end the directive.
+func sources(origins []string) string {
 	var list []string
-	for _, addr := range addrs {
-		if u, err := url.Parse("ws://" + addr); err == nil && u.Host == addr && plain(addr) {
-			list = append(list, " ws://"+addr)
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "ws" && u.Scheme != "wss" {
+			continue
+		}
+		if addr, ok := strings.CutPrefix(origin, u.Scheme+"://"); ok && u.Host == addr && plain(addr) {
+			list = append(list, " "+origin)
 		}
 	}
 	slices.Sort(list)

@@ -23,6 +23,9 @@ type member struct {
 	RPC    string `json:"rpc"`
 	WS     string `json:"ws,omitempty"`
 	TCP    string `json:"tcp,omitempty"`
+	// Records of older versions have neither; their nodes speak plain text.
+	TLS    bool `json:"tls,omitempty"`
+	TCPTLS bool `json:"tcp_tls,omitempty"`
 }
 
 type candidateRecord struct {
@@ -92,11 +95,14 @@ func decode(b []byte, record any) error {
 }
 
 func toMember(m coord.Member) member {
-	return member{Group: m.Group, Weight: m.Weight, RPC: m.RPC, WS: m.Public.WS, TCP: m.Public.TCP}
+	return member{
+		Group: m.Group, Weight: m.Weight, RPC: m.RPC,
+		WS: m.Public.WS, TCP: m.Public.TCP, TLS: m.Public.TLS, TCPTLS: m.Public.TCPTLS,
+	}
 }
 
 func (m member) member() (coord.Member, error) {
-	c := coord.Member{Group: m.Group, Weight: m.Weight, RPC: m.RPC, Public: coord.Public{WS: m.WS, TCP: m.TCP}}
+	c := coord.Member{Group: m.Group, Weight: m.Weight, RPC: m.RPC, Public: coord.Public{WS: m.WS, TCP: m.TCP, TLS: m.TLS, TCPTLS: m.TCPTLS}}
 	return c, c.Validate()
 }
 

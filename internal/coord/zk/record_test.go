@@ -1,6 +1,7 @@
 package zk
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -62,6 +63,45 @@ func TestRecords(t *testing.T) {
 				t.Errorf("%s: %q passes", name, bad)
 			}
 		}
+	}
+}
+
+// TestRecordsOfOlderVersions: what an older version wrote is of a node that speaks plain
+// text, and what is written of such a node now is what the older version wrote. It reads
+// that of a node with TLS too, as it ignores what it does not know.
+//
+// Broken once by writing the new fields always.
+func TestRecordsOfOlderVersions(t *testing.T) {
+	const old = `{"format":1,"id":"node1.x","member":{"group":"node1","weight":2,"rpc":"a:1","ws":"a:2","tcp":"a:3"}}`
+	plain := coord.Member{Group: "node1", Weight: 2, RPC: "a:1", Public: coord.Public{WS: "a:2", TCP: "a:3"}}
+	if c, err := decodeCandidate("node1.x-0000000012", []byte(old)); err != nil || c.Member != plain {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if got := string(encodeCandidate("node1.x", plain, false)); got != old {
+		t.Error(got)
+	}
+	secure := plain
+	secure.Public.TLS, secure.Public.TCPTLS = true, true
+	written := encodeCandidate("node1.x", secure, false)
+	if c, err := decodeCandidate("node1.x-0000000012", written); err != nil || c.Member != secure {
+		t.Errorf("%+v, %v", c, err)
+	}
+	// The records of the version before TLS, and how it read them.
+	var older struct {
+		Format int    `json:"format"`
+		ID     string `json:"id"`
+		Member struct {
+			Group  string `json:"group"`
+			Weight int    `json:"weight"`
+			RPC    string `json:"rpc"`
+			WS     string `json:"ws,omitempty"`
+			TCP    string `json:"tcp,omitempty"`
+		} `json:"member"`
+		Asked bool `json:"asked,omitempty"`
+	}
+	if err := json.Unmarshal(written, &older); err != nil || older.Format != 1 || older.Member.Group != "node1" || older.Member.Weight != 2 ||
+		older.Member.RPC != "a:1" || older.Member.WS != "a:2" || older.Member.TCP != "a:3" {
+		t.Errorf("an older version reads %+v, %v", older, err)
 	}
 }
 
