@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -25,6 +26,7 @@ func (n *Node) listen(ctx context.Context, l Listeners) error {
 		WriteTimeout:      2 * n.cfg.Handshake,
 		IdleTimeout:       n.cfg.Handshake,
 		MaxHeaderBytes:    16 << 10,
+		ConnState:         n.handshakeFailed,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // clients' faults are counted instead
 	}
 	var accepting sync.WaitGroup
@@ -74,6 +76,32 @@ func (n *Node) acceptTCP(l net.Listener) error {
 		n.spawn(func() { n.serveTCP(conn) })
 	}
 }
+
+// handshakeFailed counts connections of the HTTP listener that end before their TLS
+// handshake is over: net/http bounds it, and tells of its end no other way.
+func (n *Node) handshakeFailed(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*tls.Conn); ok && state == http.StateClosed && !c.ConnectionState().HandshakeComplete {
+		n.met.refused(tlsHandshake)
+	}
+}
+
+// secured makes the TLS handshake of a TCP client, if it has to make one.
+func (n *Node) secured(conn net.Conn) bool {
+	c, ok := conn.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	_ = c.SetDeadline(time.Now().Add(n.cfg.Handshake))
+	if c.HandshakeContext(n.life) != nil {
+		n.met.refused(tlsHandshake)
+		return false
+	}
+	_ = c.SetDeadline(time.Time{})
+	return true
+}
+
+// tlsHandshake is why a connection was refused that did not complete one.
+const tlsHandshake = "tls handshake"
 
 // admit counts a connection in, within the node's bound.
 func (n *Node) admit() bool {

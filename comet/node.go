@@ -51,8 +51,9 @@ type Node struct {
 
 var _ rpc.CometService = (*Node)(nil)
 
-// Listeners are where clients connect: HTTP for websocket and SSE, TCP for v1.
-// The node closes them.
+// Listeners are where clients connect: HTTP for websocket and SSE, TCP for v1. What they
+// accept may be a *tls.Conn; the node makes the handshake, within Config.Handshake. The
+// node closes them.
 type Listeners struct {
 	HTTP, TCP net.Listener
 }

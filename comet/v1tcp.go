@@ -16,6 +16,11 @@ var tcpHeartbeat = []byte(wire.ReplyHeartbeat)
 
 // serveTCP is the handshake of a v1 TCP connection, which it owns.
 func (n *Node) serveTCP(conn net.Conn) {
+	if !n.secured(conn) {
+		_ = conn.Close()
+		n.dismiss()
+		return
+	}
 	_ = conn.SetReadDeadline(time.Now().Add(n.cfg.Handshake))
 	in := bufio.NewReaderSize(conn, tcpBuffer)
 	sub, err := wire.ReadSubscribe(in)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"gopush/internal/coord"
 	"gopush/web/console"
 )
 
@@ -83,10 +84,12 @@ func TestConsoleNode(t *testing.T) {
 // TestConsolePolicy: the page may connect to the nodes that the directory knows.
 func TestConsolePolicy(t *testing.T) {
 	c := newCluster(t, "node1", "node2")
+	c.edit("node2", func(g *coord.Group) { g.Public.TLS = true })
 	s := newServer(t, c, discard())
 	policy := askConsole(s.Admin(), "GET", "/console/").Header().Get("Content-Security-Policy")
 	for name, g := range c.View().Groups {
-		if g.Public.WS == "" || !strings.Contains(policy, " ws://"+g.Public.WS) {
+		origin := map[string]string{"node1": " ws://node1:6968", "node2": " wss://node2:6968"}[name]
+		if !strings.Contains(policy, origin) {
 			t.Errorf("%s at %q is not in %s", name, g.Public.WS, policy)
 		}
 	}

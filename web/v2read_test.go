@@ -13,12 +13,17 @@ import (
 	"gopush/internal/push"
 )
 
-// TestV2Node: whole URLs.
+// TestV2Node: whole URLs, with TLS where the owner of the key wants it.
 func TestV2Node(t *testing.T) {
 	c := newCluster(t, "node1")
 	h := newHarness(t, c)
 	want := `{"key":"K","node":"node1","ws":"ws://node1:6968/v2/stream","sse":"http://node1:6968/v2/events","tcp":"node1:6969"}` + "\n"
 	if a := h.get(t, "/v2/node?key=K"); a.status != 200 || a.body != want || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	c.edit("node1", func(g *coord.Group) { g.Public.TLS, g.Public.TCPTLS = true, true })
+	want = `{"key":"K","node":"node1","ws":"wss://node1:6968/v2/stream","sse":"https://node1:6968/v2/events","tcp":"node1:6969","tcp_tls":true}` + "\n"
+	if a := h.get(t, "/v2/node?key=K"); a.status != 200 || a.body != want {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	for target, code := range map[string]string{

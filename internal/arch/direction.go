@@ -56,7 +56,7 @@ var Layers = map[string]Layer{
 	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
 	"hbase/hbasetest/with":       {Imports: []string{"hbase/hbasetest"}},
 
-	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/coord/local"}},
+	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/cert", "internal/cert/certtest", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 
 	"web/console": {},
