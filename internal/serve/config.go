@@ -28,7 +28,8 @@ type Config struct {
 	// LogLevel is what the setting log.level changes when it is reloaded; nil: nothing.
 	LogLevel *slog.LevelVar
 	// MoreComets run beside Settings.Comet, each as a group of its own on the
-	// same ring. They join before anything is served, and a reload leaves them alone.
+	// same ring, with the certificate of that one. They join before anything is served,
+	// and a reload leaves them alone.
 	MoreComets []config.Comet
 	// Now is the wall clock of ids and expiry; nil: time.Now.
 	Now func() time.Time

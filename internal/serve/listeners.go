@@ -17,6 +17,8 @@ type Addrs struct {
 	Ops     string       `json:"ops"`
 	Message string       `json:"message_rpc,omitempty"`
 	Comets  []CometAddrs `json:"comets,omitempty"`
+	// TLS says that Public and Admin are spoken to over TLS.
+	TLS bool `json:"tls,omitempty"`
 }
 
 // CometAddrs are those of one comet.
@@ -25,6 +27,9 @@ type CometAddrs struct {
 	HTTP  string `json:"http"` // websocket and SSE
 	TCP   string `json:"tcp"`
 	RPC   string `json:"rpc"`
+	// TLS says that HTTP is spoken to over TLS; TCPTLS, that TCP is.
+	TLS    bool `json:"tls,omitempty"`
+	TCPTLS bool `json:"tcp_tls,omitempty"`
 }
 
 // listeners are all that a System accepts from. Each is closed by whoever
@@ -88,11 +93,14 @@ func (ls *listeners) close() {
 
 // addrs tells the real addresses, in the order of the comets' settings.
 func (ls *listeners) addrs(cfg *Config) Addrs {
+	s := &cfg.Settings
 	a := Addrs{Public: addrOf(ls.public), Admin: addrOf(ls.admin), Ops: addrOf(ls.ops), Message: addrOf(ls.message)}
+	a.TLS = a.Public != "" && s.Web.TLS()
 	for i, c := range cfg.comets() {
 		l := ls.comets[i]
 		a.Comets = append(a.Comets, CometAddrs{
 			Group: c.Group, HTTP: l.http.Addr().String(), TCP: l.tcp.Addr().String(), RPC: l.rpc.Addr().String(),
+			TLS: s.Comet.TLS(), TCPTLS: s.Comet.TLSTCP,
 		})
 	}
 	return a

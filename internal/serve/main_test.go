@@ -104,11 +104,22 @@ func (c *cluster) call(method, url, body string, out any) int {
 	return resp.StatusCode
 }
 
+// public and admin are the URLs of the two APIs.
+func (c *cluster) public() string { return c.scheme() + c.sys.Addrs().Public }
+func (c *cluster) admin() string  { return c.scheme() + c.sys.Addrs().Admin }
+
+func (c *cluster) scheme() string {
+	if c.sys.Addrs().TLS {
+		return "https://"
+	}
+	return "http://"
+}
+
 // push returns the id of the message.
 func (c *cluster) push(key, data string) string {
 	c.t.Helper()
 	var receipt struct{ ID string }
-	c.call(http.MethodPost, "http://"+c.sys.Addrs().Admin+"/v2/messages", `{"key":"`+key+`","data":`+data+`}`, &receipt)
+	c.call(http.MethodPost, c.admin()+"/v2/messages", `{"key":"`+key+`","data":`+data+`}`, &receipt)
 	return receipt.ID
 }
 
@@ -120,7 +131,7 @@ type stored struct {
 func (c *cluster) inbox(key string) []stored {
 	c.t.Helper()
 	var page struct{ Messages []stored }
-	c.call(http.MethodGet, "http://"+c.sys.Addrs().Public+"/v2/messages?key="+key+"&after=0", "", &page)
+	c.call(http.MethodGet, c.public()+"/v2/messages?key="+key+"&after=0", "", &page)
 	return page.Messages
 }
 
@@ -128,7 +139,7 @@ func (c *cluster) inbox(key string) []stored {
 func (c *cluster) node(key string) (name, sse string) {
 	c.t.Helper()
 	var node struct{ Node, SSE string }
-	c.call(http.MethodGet, "http://"+c.sys.Addrs().Public+"/v2/node?key="+key, "", &node)
+	c.call(http.MethodGet, c.public()+"/v2/node?key="+key, "", &node)
 	return node.Node, node.SSE
 }
 

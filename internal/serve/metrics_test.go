@@ -23,6 +23,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"gopush/hbase"
+	"gopush/internal/cert/certtest"
 	"gopush/internal/config"
 	"gopush/message"
 )
@@ -165,6 +166,8 @@ func everything(t *testing.T) map[string]*dto.MetricFamily {
 	far.Coordination.Kind, far.Store.Kind = zookeeperKind, hbaseKind
 	far.Store.ZooKeeper = []string{"127.0.0.1:1"}
 	far.Tracing.Endpoint = "http://127.0.0.1:1"
+	files := certtest.New(t).Issue(t, "web", []string{"127.0.0.1"}, nil)
+	far.Web.TLSCert, far.Web.TLSKey = files.Cert, files.Key
 	cut, _ := run(t, Config{Settings: far, OpenHBase: openAway})
 	for end := time.Now().Add(time.Minute); families(t, cut)["gopush_store_usable"] == nil; {
 		if time.Now().After(end) {

@@ -18,7 +18,6 @@ import (
 	"gopush/internal/coord"
 	"gopush/internal/daemon"
 	"gopush/internal/rpc"
-	"gopush/internal/trace"
 	"gopush/message"
 	"gopush/web"
 )
@@ -75,9 +74,9 @@ type endpoint struct {
 }
 
 // newEndpoint makes a server; register adds the service to it.
-func newEndpoint(log *slog.Logger, traces trace.Provider, register func(grpc.ServiceRegistrar, rpc.Handlers)) *endpoint {
-	e := &endpoint{server: rpc.NewServer(rpc.ServerConfig{Traces: traces}, log), drain: make(chan struct{}), ended: make(chan struct{})}
-	register(e.server, rpc.Handlers{Drain: e.drain, Log: log, Version: daemon.ThisBuild().Short(), Traces: traces})
+func newEndpoint(cfg rpc.ServerConfig, log *slog.Logger, register func(grpc.ServiceRegistrar, rpc.Handlers)) *endpoint {
+	e := &endpoint{server: rpc.NewServer(cfg, log), drain: make(chan struct{}), ended: make(chan struct{})}
+	register(e.server, rpc.Handlers{Drain: e.drain, Log: log, Version: daemon.ThisBuild().Short(), Traces: cfg.Traces})
 	return e
 }
 
@@ -116,7 +115,7 @@ func (s *System) runMessage(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	e := newEndpoint(log, s.traces(), func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterMessage(r, svc, h) })
+	e := newEndpoint(s.rpcServer(), log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterMessage(r, svc, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.start(s.listeners.message, cancel)
@@ -137,7 +136,7 @@ type clients struct {
 
 func (s *System) clients(log *slog.Logger) (*clients, error) {
 	nodes := func() []string { return s.coord.View().Messages }
-	client := rpc.ClientConfig{Traces: s.traces()}
+	client := rpc.ClientConfig{TLS: s.rpcTLS(), Traces: s.traces()}
 	if dial := s.cfg.Dial; dial != nil { // nil stays nil: gRPC does more for a TCP connection of its own
 		client.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return dial(ctx, "tcp", addr) }
 	}
@@ -175,7 +174,7 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 	if err := s.onCometReload(node, cfg); err != nil {
 		return err
 	}
-	e := newEndpoint(log, s.traces(), func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
+	e := newEndpoint(s.rpcServer(), log, func(r grpc.ServiceRegistrar, h rpc.Handlers) { rpc.RegisterComet(r, node, h) })
 	ctx, cancel := context.WithCancel(ctx)
 	e.start(ls.rpc, cancel)
 	member := s.member(cfg, ls)
@@ -199,6 +198,7 @@ func (s *System) member(c config.Comet, ls cometListeners) coord.Member {
 		Group: c.Group, Weight: c.Weight, RPC: cmp.Or(c.AdvertiseRPC, ls.rpc.Addr().String()),
 		Public: coord.Public{
 			WS: cmp.Or(c.AdvertiseHTTP, ls.http.Addr().String()), TCP: cmp.Or(c.AdvertiseTCP, ls.tcp.Addr().String()),
+			TLS: s.cfg.Settings.Comet.TLS(), TCPTLS: s.cfg.Settings.Comet.TLSTCP,
 		},
 	}
 }

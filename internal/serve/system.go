@@ -35,6 +35,7 @@ type System struct {
 
 	// opened by New, closed by Close
 	lock      *os.File
+	certs     certificates
 	store     message.Store
 	coord     coordination
 	listeners *listeners
@@ -78,10 +79,15 @@ func (s *System) open() (err error) {
 			return err
 		}
 	}
+	if err := s.openCertificates(); err != nil {
+		return err
+	}
 	if s.listeners, err = listen(cfg); err != nil {
 		return err
 	}
 	s.addrs = s.listeners.addrs(cfg)
+	s.listeners.secure(&s.certs, cfg.Settings.Comet.TLSTCP)
+	s.warnPlain()
 	if err := s.onReload(s.logLevel); err != nil {
 		return err
 	}

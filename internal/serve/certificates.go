@@ -1,0 +1,108 @@
+package serve
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+
+	"gopush/internal/cert"
+	"gopush/internal/rpc"
+)
+
+// certificates are what the roles of this process show; nil: it is plain text there.
+type certificates struct{ comet, web, rpc *cert.Source }
+
+// openCertificates reads what the settings name for the roles that run. All comets have
+// that of Settings.Comet.
+func (s *System) openCertificates() (err error) {
+	set := &s.cfg.Settings
+	open := func(listener string, files cert.Files) *cert.Source {
+		source, failed := cert.Open(cert.Config{Listener: listener, Files: files, Now: s.cfg.Now}, s.log, s.metrics)
+		err = errors.Join(err, failed)
+		return source
+	}
+	if set.Comet.TLS() && s.cfg.Roles.Has(Comet) {
+		s.certs.comet = open("comet", cert.Files{Cert: set.Comet.TLSCert, Key: set.Comet.TLSKey})
+	}
+	if set.Web.TLS() && s.cfg.Roles.Has(Web) {
+		s.certs.web = open("web", cert.Files{Cert: set.Web.TLSCert, Key: set.Web.TLSKey})
+	}
+	if set.RPC.TLS() {
+		s.certs.rpc = open("rpc", cert.Files{Cert: set.RPC.TLSCert, Key: set.RPC.TLSKey, CA: set.RPC.TLSCA})
+	}
+	return err
+}
+
+// ReloadCertificates reads the files of all certificates again. Each is used for the
+// handshakes to come if it is good, whatever becomes of the others; connections that
+// stand go on. The error says which are not.
+func (s *System) ReloadCertificates() error {
+	var errs []error
+	for _, source := range []*cert.Source{s.certs.comet, s.certs.web, s.certs.rpc} {
+		if source != nil {
+			errs = append(errs, source.Reload())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// secure puts TLS on the listeners that have a certificate. The RPC servers make their
+// own handshakes. HTTP/2 is not offered, as a websocket cannot be opened in it.
+func (ls *listeners) secure(certs *certificates, tcp bool) {
+	if certs.web != nil {
+		ls.public = tls.NewListener(ls.public, certs.web.Server("http/1.1"))
+		ls.admin = tls.NewListener(ls.admin, certs.web.Server("http/1.1"))
+	}
+	if certs.comet == nil {
+		return
+	}
+	for i := range ls.comets {
+		c := &ls.comets[i]
+		c.http = tls.NewListener(c.http, certs.comet.Server("http/1.1"))
+		if tcp {
+			c.tcp = tls.NewListener(c.tcp, certs.comet.Server())
+		}
+	}
+}
+
+// rpcServer is how the roles of this process answer others.
+func (s *System) rpcServer() rpc.ServerConfig {
+	cfg := rpc.ServerConfig{Traces: s.traces()}
+	if s.certs.rpc != nil {
+		cfg.TLS = s.certs.rpc.Peers()
+	}
+	return cfg
+}
+
+// rpcTLS gives what a connection to another role is opened with; nil: plain text.
+func (s *System) rpcTLS() func() *tls.Config {
+	if s.certs.rpc == nil {
+		return nil
+	}
+	return func() *tls.Config { return s.certs.rpc.Client(s.cfg.Settings.RPC.TLSName) }
+}
+
+// warnPlain names, in one line, the listeners that others than this machine reach without
+// TLS. That is allowed: clients of protocol v1 speak none, and something before this
+// process may do it.
+func (s *System) warnPlain() {
+	var open []string
+	look := func(setting, addr string, secure bool) {
+		host, _, err := net.SplitHostPort(addr)
+		if !secure && err == nil && !net.ParseIP(host).IsLoopback() {
+			open = append(open, setting+" "+addr)
+		}
+	}
+	look("web.public", s.addrs.Public, s.addrs.TLS)
+	look("web.admin", s.addrs.Admin, s.addrs.TLS)
+	for _, c := range s.addrs.Comets {
+		look("comet.http", c.HTTP, c.TLS)
+		look("comet.tcp", c.TCP, c.TCPTLS)
+	}
+	if len(open) > 0 {
+		s.log.Warn("listeners that other machines reach have no TLS: what is said there can be read and changed on the way",
+			slog.String("listeners", strings.Join(open, ", ")))
+	}
+}
