@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +28,7 @@ const maxReply = 16 << 20
 type publicFlags struct {
 	Web     string        `help:"Public API of the server, default ${default}." env:"GOPUSH_WEB" default:"http://127.0.0.1:8090" placeholder:"URL"`
 	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
+	caFlag
 }
 
 // adminFlags say where the admin API is and what opens it.
@@ -34,6 +37,28 @@ type adminFlags struct {
 	TokenFile string        `help:"File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder." placeholder:"FILE"`
 	Data      string        `help:"Data folder of a server on this machine, default ${default}." default:"gopush-data" placeholder:"FOLDER"`
 	Timeout   time.Duration `help:"How long to wait for an answer." default:"10s"`
+	caFlag
+}
+
+// caFlag names authorities that this machine does not know, for servers with https and wss.
+type caFlag struct {
+	CA string `name:"ca" help:"File with the authority of the server's certificate, PEM; without it, those that this machine knows." env:"GOPUSH_CA" placeholder:"FILE"`
+}
+
+// trust is what servers are judged by; f may be nil.
+func (f *caFlag) trust() (*tls.Config, error) {
+	if f == nil || f.CA == "" {
+		return &tls.Config{MinVersion: tls.VersionTLS12}, nil
+	}
+	b, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, usage("the authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, usage("the authority: %s holds no certificate; it must be PEM", f.CA)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }
 
 // token finds the admin token. None at all is no error: a server in development
@@ -86,6 +111,7 @@ type request struct {
 	header  map[string]string // empty values are left out
 	body    []byte            // JSON; nil: none
 	timeout time.Duration
+	ca      *caFlag // whom an https server is trusted by
 }
 
 // call makes the request and decodes the reply into out. An error is a *problem,
@@ -93,9 +119,13 @@ type request struct {
 func (r *request) call(ctx context.Context, out any) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
+	trust, err := r.ca.trust()
+	if err != nil {
+		return 0, err
+	}
 	// A command makes a call or two, then ends: no connection is kept. Nobody
 	// redirects these APIs, so a redirect is left as the odd answer that it is.
-	transport := http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+	transport := http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSClientConfig: trust}
 	client := http.Client{
 		Transport:     &transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -175,6 +205,9 @@ func problemOf(base, path string, resp *http.Response, b []byte) error {
 	if media == "application/problem+json" && json.Unmarshal(b, p) == nil && p.Detail != "" {
 		p.Status = resp.StatusCode
 		return p
+	}
+	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(b), "HTTPS server") { // net/http's own words
+		return fmt.Errorf("%s speaks TLS; write its URL with https://", base)
 	}
 	return fmt.Errorf("%s answered HTTP %d without saying why; is it a gopush server?", base, resp.StatusCode)
 }

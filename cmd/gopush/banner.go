@@ -41,11 +41,12 @@ func (b banner) text() string {
 	a, c := b.Addresses, b.Addresses.Comets[0]
 	var t strings.Builder
 	fmt.Fprintf(&t, "gopush is ready after %d ms\n\n", b.ReadyMillis)
+	api, stream := scheme(a.TLS), scheme(c.TLS)
 	for _, line := range [][2]string{
-		{"websocket, SSE", c.HTTP},
-		{"TCP (v1)", c.TCP},
-		{"public API", "http://" + a.Public},
-		{"admin API", "http://" + a.Admin},
+		{"websocket, SSE", c.HTTP + secured(c.TLS)},
+		{"TCP (v1)", c.TCP + secured(c.TCPTLS)},
+		{"public API", api + a.Public},
+		{"admin API", api + a.Admin},
 		{"metrics, health", "http://" + a.Ops},
 	} {
 		fmt.Fprintf(&t, "  %-16s %s\n", line[0], line[1])
@@ -62,23 +63,39 @@ func (b banner) text() string {
 	fmt.Fprintf(&t, `
 See it work, with a pretend phone, in a browser:
 
-  http://%s/console/%s
+  %s/console/%s
 
 Push a message to the key phone-1; nobody needs to be connected:
 
-  curl -sS http://%s/v2/messages%s -H 'Content-Type: application/json' -d '{"key":"phone-1","data":{"text":"hello"}}'
+  curl -sS %s/v2/messages%s -H 'Content-Type: application/json' -d '{"key":"phone-1","data":{"text":"hello"}}'
 
 Listen to phone-1: first what is stored, then live. Ctrl-C ends it:
 
-  curl -sSN 'http://%s/v2/events?key=phone-1&after=0'
+  curl -sSN '%s/v2/events?key=phone-1&after=0'
 
 Read what is stored for phone-1:
 
-  curl -sS 'http://%s/v2/messages?key=phone-1&after=0'
+  curl -sS '%s/v2/messages?key=phone-1&after=0'
 
 Ctrl-C here stops the server; the messages stay.
-`, reachable(a.Admin), fragment, reachable(a.Admin), auth, reachable(c.HTTP), reachable(a.Public))
+`, api+reachable(a.Admin), fragment, api+reachable(a.Admin), auth, stream+reachable(c.HTTP), api+reachable(a.Public))
 	return t.String()
+}
+
+// scheme begins the URLs of a listener.
+func scheme(tls bool) string {
+	if tls {
+		return "https://"
+	}
+	return "http://"
+}
+
+// secured marks an address that is no URL.
+func secured(tls bool) string {
+	if tls {
+		return " (TLS)"
+	}
+	return ""
 }
 
 // reachable turns an address that is bound to every interface into one that this

@@ -97,8 +97,12 @@ func (c *benchCmd) config() (bench.Config, error) {
 	if err != nil {
 		return bench.Config{}, err
 	}
+	trust, err := c.trust()
+	if err != nil {
+		return bench.Config{}, err
+	}
 	cfg := bench.Config{
-		Admin: admin, Web: web, Token: token, Rate: c.Rate, Duration: c.Duration, Warmup: c.Warmup, Size: c.Size,
+		Admin: admin, Web: web, Token: token, TLS: trust, Rate: c.Rate, Duration: c.Duration, Warmup: c.Warmup, Size: c.Size,
 		Keys: c.Keys, Readers: c.Readers, Fetchers: c.Fetch, Public: c.Public, Connections: c.Connections, InFlight: c.InFlight,
 		Batch: c.Batch, NoIdempotency: !c.Idempotency, Timeout: c.Timeout, Settle: c.Settle, Keep: c.Keep,
 	}
@@ -127,7 +131,7 @@ func (c *benchCmd) preflight(ctx context.Context, cfg *bench.Config) error {
 		return err
 	}
 	cfg.Nodes = list.Nodes
-	r := request{method: http.MethodGet, base: c.Web, path: "/v2/time", timeout: c.Timeout}
+	r := request{method: http.MethodGet, base: c.Web, path: "/v2/time", timeout: c.Timeout, ca: &c.caFlag}
 	var now struct{ ID string }
 	_, err := r.call(ctx, &now)
 	return err

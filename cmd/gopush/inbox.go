@@ -84,7 +84,7 @@ func (c *inboxCmd) read(ctx context.Context) (inbox, error) {
 	result := inbox{Messages: []message{}, Next: c.After, More: true}
 	for left := c.Limit; result.More && left > 0; left = c.Limit - len(result.Messages) {
 		r := request{
-			method: http.MethodGet, base: c.Web, path: "/v2/messages", timeout: c.Timeout,
+			method: http.MethodGet, base: c.Web, path: "/v2/messages", timeout: c.Timeout, ca: &c.caFlag,
 			query: url.Values{"key": {c.Key}, "after": {result.Next}, "limit": {strconv.Itoa(min(left, maxPage))}},
 		}
 		var p page

@@ -67,7 +67,11 @@ func (c *listenCmd) config() (client.Config, error) {
 	if err != nil {
 		return client.Config{}, usage("%w", err)
 	}
-	cfg := client.Config{NodeURL: base, Key: key, NoPublic: c.NoPublic, Handshake: c.Timeout}
+	trust, err := c.trust()
+	if err != nil {
+		return client.Config{}, err
+	}
+	cfg := client.Config{NodeURL: base, Key: key, NoPublic: c.NoPublic, Handshake: c.Timeout, TLS: trust}
 	if c.After != "" {
 		after, err := push.ParseID(c.After)
 		if err != nil {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	// The person who runs the tests may have a server of their own.
-	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN", "GOPUSH_STORE", "GOPUSH_ZOOKEEPER", "GOPUSH_ZNODE_PARENT", "GOPUSH_TABLE"} {
+	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN", "GOPUSH_CA", "GOPUSH_STORE", "GOPUSH_ZOOKEEPER", "GOPUSH_ZNODE_PARENT", "GOPUSH_TABLE"} {
 		_ = os.Unsetenv(name)
 	}
 	goleak.VerifyTestMain(hbasetest.Main(m))

@@ -48,7 +48,7 @@ func (f *adminFlags) ask(ctx context.Context, method, path string, query url.Val
 		return err
 	}
 	r := request{
-		method: method, base: f.Admin, path: path, query: query, timeout: f.Timeout,
+		method: method, base: f.Admin, path: path, query: query, timeout: f.Timeout, ca: &f.caFlag,
 		header: map[string]string{"Authorization": bearer(token)},
 	}
 	_, err = r.call(ctx, out)

@@ -46,7 +46,7 @@ func (c *pushCmd) Run(ctx context.Context, cli *commands, s streams) error {
 		return err
 	}
 	r := request{
-		method: http.MethodPost, base: c.Admin, path: "/v2/messages", body: body, timeout: c.Timeout,
+		method: http.MethodPost, base: c.Admin, path: "/v2/messages", body: body, timeout: c.Timeout, ca: &c.caFlag,
 		header: map[string]string{"Idempotency-Key": c.IdempotencyKey, "Authorization": bearer(token)},
 	}
 	var result pushed

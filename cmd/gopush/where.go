@@ -30,7 +30,7 @@ func (c *whereCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	if _, err := push.ParseKey(c.Key); err != nil {
 		return usage("%w", err)
 	}
-	r := request{method: http.MethodGet, base: c.Web, path: "/v2/node", query: url.Values{"key": {c.Key}}, timeout: c.Timeout}
+	r := request{method: http.MethodGet, base: c.Web, path: "/v2/node", query: url.Values{"key": {c.Key}}, timeout: c.Timeout, ca: &c.caFlag}
 	var p place
 	if _, err := r.call(ctx, &p); err != nil {
 		return err

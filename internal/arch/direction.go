@@ -77,7 +77,7 @@ var Layers = map[string]Layer{
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
-	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/cert/certtest"}},
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -38,8 +39,10 @@ type Config struct {
 	// Admin and Web are base URLs of the admin and the public API, such as
 	// http://127.0.0.1:8091.
 	Admin, Web string
-	Token      string   // of the admin API; empty: none
-	Ops        []string // base URLs of ops listeners to read processor time from
+	Token      string // of the admin API; empty: none
+	// TLS is for https and wss; nil: the standard library's defaults.
+	TLS *tls.Config
+	Ops []string // base URLs of ops listeners to read processor time from
 
 	Rate     int           // pushes per second
 	Duration time.Duration // that is measured
@@ -177,7 +180,7 @@ func Elsewhere(urls ...string) []string {
 func (c *Config) transport() *http.Transport {
 	return &http.Transport{
 		MaxConnsPerHost: c.Connections + c.Fetchers + extraConnections, MaxIdleConnsPerHost: c.Connections + c.Fetchers + extraConnections,
-		DisableCompression: true, DialContext: (&net.Dialer{Timeout: c.Timeout}).DialContext,
+		TLSClientConfig: c.TLS, DisableCompression: true, DialContext: (&net.Dialer{Timeout: c.Timeout}).DialContext,
 		WriteBufferSize: 32 << 10, ReadBufferSize: 32 << 10,
 	}
 }

@@ -89,7 +89,7 @@ func (b *bench) reader(i int) (*reader, Stream, error) {
 	start := push.ID(0)
 	stream, err := b.deps.Listen(client.Config{
 		NodeURL: b.cfg.Web, Key: s.key, After: &start, NoPublic: r.public == nil, Repeats: true,
-		OnEvent: r.event, MaxBackoff: 2 * time.Second,
+		OnEvent: r.event, MaxBackoff: 2 * time.Second, TLS: b.cfg.TLS,
 	})
 	return r, stream, err
 }
