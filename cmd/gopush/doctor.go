@@ -35,8 +35,9 @@ func (c *doctorCmd) Run(ctx context.Context, cli *commands, s streams) error {
 		return err
 	}
 	patient := doctor.Patient{
-		Folder:      doctor.Folder{Path: settings.Data, InUse: serve.InUse, Format: serve.StoreFormat},
-		Connections: settings.Comet.MaxConnections,
+		Folder:       doctor.Folder{Path: settings.Data, InUse: serve.InUse, Format: serve.StoreFormat},
+		Connections:  settings.Comet.MaxConnections,
+		Certificates: certificatesOf(&settings),
 	}
 	if settings.Store.Kind == "hbase" {
 		target, err := targetOf(settings.Store)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"gopush/internal/bench"
 	"gopush/internal/cert/certtest"
 )
 
@@ -50,10 +52,12 @@ func TestToolsOverTLS(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", tt.args[0], got, tt.want)
 		}
 	}
-	for _, batch := range []string{"--idempotency", "--batch"} {
-		got := tool("bench", batch, "--rate", "20", "--duration", "1s", "--warmup", "0s", "--keys", "2", "--fetch", "1", "--quiet", "--ca", ca.File)
-		if got.code != exitOK {
-			t.Errorf("bench %s: %+v", batch, got)
+	for _, how := range []string{"--idempotency", "--batch"} {
+		got := tool("--json", "bench", how, "--rate", "20", "--duration", "1s", "--warmup", "0s", "--keys", "2", "--fetch", "1", "--quiet", "--ca", ca.File)
+		var r bench.Result
+		// A slow machine may not reach the rate; what it does send gets through.
+		if err := json.Unmarshal([]byte(got.out), &r); err != nil || r.Verdict == bench.Broken || r.Pushes.Acknowledged == 0 || r.Deliveries.Received == 0 {
+			t.Errorf("bench %s: %+v, %v", how, got, err)
 		}
 	}
 	t.Setenv("GOPUSH_CA", ca.File)

@@ -69,7 +69,7 @@ var Layers = map[string]Layer{
 	// It knows of the cluster what any client knows.
 	"internal/bench": {Imports: []string{"internal/push", "comet/client", "internal/daemon"}},
 
-	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
+	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert"), Tests: []string{"internal/cert/certtest"}},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
 	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},
@@ -77,7 +77,7 @@ var Layers = map[string]Layer{
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
-	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/cert/certtest"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/cert/certtest"}},
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},

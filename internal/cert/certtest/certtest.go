@@ -73,14 +73,14 @@ func (a *Authority) Pool() *x509.CertPool {
 }
 
 // Issue writes a certificate for names and addresses, for both ends of a connection and
-// valid for another day, to NAME.pem and NAME.key: again, if they are there. change may
+// valid for another 90 days, to NAME.pem and NAME.key: again, if they are there. change may
 // make it another one; nil: nothing is changed.
 func (a *Authority) Issue(t testing.TB, name string, hosts []string, change func(*x509.Certificate)) Files {
 	t.Helper()
 	now := time.Now()
 	c := &x509.Certificate{
 		SerialNumber: serial(t), Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(90 * 24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, h := range hosts {
