@@ -17,6 +17,7 @@ import (
 
 	"gopush/docker/grafana"
 	"gopush/hbase"
+	"gopush/internal/cert/certtest"
 	"gopush/internal/config"
 	"gopush/internal/e2e"
 	"gopush/internal/serve"
@@ -24,7 +25,7 @@ import (
 )
 
 // cutOff is a process for which neither ZooKeeper nor HBase is there: it exposes what a
-// cluster in one process has not. The address is that of its metrics.
+// cluster in one process has not, a certificate among it. The address is that of its metrics.
 func cutOff(t *testing.T) string {
 	t.Helper()
 	s := config.Default()
@@ -32,6 +33,8 @@ func cutOff(t *testing.T) string {
 		t.Fatal(err)
 	}
 	s.Data = filepath.Join(t.TempDir(), "data")
+	files := certtest.New(t).Issue(t, "web", []string{"127.0.0.1"}, nil)
+	s.Web.TLSCert, s.Web.TLSKey = files.Cert, files.Key
 	s.Coordination.Kind, s.Store.Kind, s.Store.ZooKeeper = "zookeeper", "hbase", []string{"127.0.0.1:1"}
 	sys, err := serve.New(serve.Config{Settings: s, OpenHBase: openAway}, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -80,7 +80,7 @@ var Layers = map[string]Layer{
 	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/cert/certtest"}},
 
 	// Only tests: what they hold together is the whole.
-	"docker/promtest": {Tests: []string{"docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},
+	"docker/promtest": {Tests: []string{"internal/cert/certtest", "docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},
 	// What it runs are containers; of this module it needs the load and the proof.
 	"docker/composetest": {Imports: []string{"docker/grafana", "internal/e2e"}},
 	"docker/grafana":     {},
