@@ -35,7 +35,7 @@ type Pair struct {
 	// Warnings say what an operator should change, though the pair can be used.
 	Warnings []string
 
-	mark [sha256.Size]byte // of the certificate itself
+	mark [sha256.Size]byte // of what peers are shown and judged by
 }
 
 // Leaf is the certificate itself.
@@ -57,7 +57,7 @@ func Load(f Files, now time.Time) (*Pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s are no pair: %w; both must be PEM, the key without a password and that of the first certificate", f.Cert, f.Key, err)
 	}
-	p := &Pair{Certificate: c, mark: sha256.Sum256(c.Leaf.Raw)}
+	p := &Pair{Certificate: c, mark: sha256.Sum256(chain)}
 	p.warn(f, now)
 	if f.CA == "" {
 		return p, nil
@@ -66,6 +66,7 @@ func Load(f Files, now time.Time) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.mark = sha256.Sum256(append(chain, roots...))
 	p.Authorities = x509.NewCertPool()
 	if !p.Authorities.AppendCertsFromPEM(roots) {
 		return nil, fmt.Errorf("%s holds no certificate; it must be the PEM of the authorities", f.CA)

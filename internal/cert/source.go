@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,9 +24,7 @@ type Source struct {
 	cfg      Config       // immutable
 	log      *slog.Logger // immutable
 	failures prometheus.Counter
-
-	reloading sync.Mutex // one at a time
-	pair      atomic.Pointer[Pair]
+	pair     atomic.Pointer[Pair]
 }
 
 // Open reads the files for the first time: without a good pair there is no Source.
@@ -45,7 +42,7 @@ func Open(cfg Config, log *slog.Logger, metrics prometheus.Registerer) (*Source,
 	if err != nil {
 		return nil, fmt.Errorf("the certificate of %s: %w", cfg.Listener, err)
 	}
-	s.use(first)
+	s.Use(first)
 	if metrics == nil {
 		return s, nil
 	}
@@ -59,29 +56,37 @@ func Open(cfg Config, log *slog.Logger, metrics prometheus.Registerer) (*Source,
 	return s, nil
 }
 
-// Reload reads the files again: handshakes that begin after it returned nil have what
-// they hold now, and connections that stand go on. On an error the pair from before
-// stays.
-func (s *Source) Reload() error {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	next, err := Load(s.cfg.Files, s.cfg.Now())
+// Read reads the files again, for Use; nothing changes yet. changed reports whether they
+// hold something else than what is in use. On an error, which is counted, that stays.
+func (s *Source) Read() (p *Pair, changed bool, err error) {
+	p, err = Load(s.cfg.Files, s.cfg.Now())
 	if err != nil {
 		s.failures.Inc()
-		return fmt.Errorf("the certificate of %s is still the one from before: %w", s.cfg.Listener, err)
+		return nil, false, fmt.Errorf("the certificate of %s is still the one from before: %w", s.cfg.Listener, err)
 	}
-	s.use(next)
-	return nil
+	return p, p.mark != s.pair.Load().mark, nil
 }
 
-// use makes p the pair of all handshakes to come.
-func (s *Source) use(p *Pair) {
-	s.pair.Store(p)
+// Use makes p the pair of the handshakes to come; connections that stand go on.
+func (s *Source) Use(p *Pair) {
+	old := s.pair.Swap(p)
 	about := s.log.With(slog.String("listener", s.cfg.Listener), slog.String("file", s.cfg.Files.Cert))
-	about.Info("certificate in use", slog.Time("not_after", p.Leaf().NotAfter), slog.String("sha256", fmt.Sprintf("%x", p.mark[:8])))
-	for _, w := range p.Warnings {
-		about.Warn("certificate: " + w)
+	if old == nil || old.mark != p.mark {
+		about.Info("certificate in use", slog.Time("not_after", p.Leaf().NotAfter), slog.String("serial", p.Leaf().SerialNumber.Text(16)))
 	}
+	for _, w := range p.Warnings {
+		about.Warn("something is wrong with the certificate", slog.String("problem", w))
+	}
+}
+
+// Reload is Read and Use.
+func (s *Source) Reload() error {
+	p, _, err := s.Read()
+	if err != nil {
+		return err
+	}
+	s.Use(p)
+	return nil
 }
 
 // NotAfter is when the certificate that is in use expires.

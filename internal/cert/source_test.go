@@ -199,7 +199,7 @@ func TestReload(t *testing.T) {
 	if n := testutil.ToFloat64(s.failures); n != 1 {
 		t.Errorf("%v failures are counted", n)
 	}
-	if n := strings.Count(text.String(), "certificate in use"); n != 3 {
+	if n := strings.Count(text.String(), "certificate in use"); n != 2 {
 		t.Errorf("%d lines in the log:\n%s", n, text)
 	}
 }
