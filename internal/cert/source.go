@@ -79,15 +79,5 @@ func (s *Source) Use(p *Pair) {
 	}
 }
 
-// Reload is Read and Use.
-func (s *Source) Reload() error {
-	p, _, err := s.Read()
-	if err != nil {
-		return err
-	}
-	s.Use(p)
-	return nil
-}
-
 // NotAfter is when the certificate that is in use expires.
 func (s *Source) NotAfter() time.Time { return s.pair.Load().Leaf().NotAfter }

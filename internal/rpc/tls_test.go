@@ -128,9 +128,11 @@ func TestCertificatesChangeWhileConnected(t *testing.T) {
 		from.Replace(t, to)
 	}
 	for _, s := range []*cert.Source{server, client} {
-		if err := s.Reload(); err != nil {
-			t.Fatal(err)
+		p, changed, err := s.Read()
+		if err != nil || !changed {
+			t.Fatal(changed, err)
 		}
+		s.Use(p)
 	}
 	if _, err := pushNow(t.Context(), t, c, push.Push{Key: "user"}); err != nil {
 		t.Errorf("over the connection that stood: %v", err)

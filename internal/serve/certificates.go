@@ -8,18 +8,22 @@ import (
 	"strings"
 
 	"gopush/internal/cert"
+	"gopush/internal/config"
 	"gopush/internal/rpc"
 )
 
 // certificates are what the roles of this process show; nil: it is plain text there.
 type certificates struct{ comet, web, rpc *cert.Source }
 
-// openCertificates reads what the settings name for the roles that run. All comets have
-// that of Settings.Comet.
+// openCertificates reads what the settings name for the roles that run, and again with
+// each reload. All comets have that of Settings.Comet.
 func (s *System) openCertificates() (err error) {
 	set := &s.cfg.Settings
 	open := func(listener string, files cert.Files) *cert.Source {
 		source, failed := cert.Open(cert.Config{Listener: listener, Files: files, Now: s.cfg.Now}, s.log, s.metrics)
+		if failed == nil {
+			failed = s.onReload(renewal(listener, source))
+		}
 		err = errors.Join(err, failed)
 		return source
 	}
@@ -35,17 +39,16 @@ func (s *System) openCertificates() (err error) {
 	return err
 }
 
-// ReloadCertificates reads the files of all certificates again. Each is used for the
-// handshakes to come if it is good, whatever becomes of the others; connections that
-// stand go on. The error says which are not.
-func (s *System) ReloadCertificates() error {
-	var errs []error
-	for _, source := range []*cert.Source{s.certs.comet, s.certs.web, s.certs.rpc} {
-		if source != nil {
-			errs = append(errs, source.Reload())
+// renewal has a certificate follow what its files hold. Which files those are is settled
+// at the start.
+func renewal(listener string, source *cert.Source) preparation {
+	return func(config.Serve) (step, error) {
+		pair, changed, err := source.Read()
+		if err != nil || !changed {
+			return step{}, err
 		}
+		return step{take: func() { source.Use(pair) }, news: "the certificate of " + listener}, nil
 	}
-	return errors.Join(errs...)
 }
 
 // secure puts TLS on the listeners that have a certificate. The RPC servers make their

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -179,8 +180,8 @@ func TestEverythingOverTLS(t *testing.T) {
 	delivered(`4711`)
 
 	ids.issue(t)
-	if err := c.sys.ReloadCertificates(); err != nil {
-		t.Fatal(err)
+	if !c.sys.Reload(unchanged(s)) {
+		t.Fatal("not reloaded")
 	}
 	delivered(`4712`)
 	after := c.shown(trust, role())
@@ -207,8 +208,13 @@ func TestEverythingOverTLS(t *testing.T) {
 	}
 }
 
-// TestBadCertificates: nothing starts with one, and the error names the file; a reload keeps
-// the one from before, and takes the others.
+// unchanged settings are read again for what is in the files that they name.
+func unchanged(s config.Serve) func() (config.Serve, error) {
+	return func() (config.Serve, error) { return s, nil }
+}
+
+// TestBadCertificates: nothing starts with one, and the error names the file. A reload with
+// one keeps all that there were, and says so; the next one takes them all.
 //
 // Broken once by not using what was read.
 func TestBadCertificates(t *testing.T) {
@@ -218,24 +224,44 @@ func TestBadCertificates(t *testing.T) {
 	if _, err := New(Config{Settings: bad}, quiet); err == nil || !strings.Contains(err.Error(), "the certificate of web") || !strings.Contains(err.Error(), ids.rpc.Key) {
 		t.Errorf("another's key: %v", err)
 	}
-	c := start(t, Config{Settings: s})
+	log := new(lines)
+	c := startLogging(t, Config{Settings: s}, slog.New(slog.NewTextHandler(log, nil)))
 	trust := c.trust(ids)
-	before := c.shown(trust, c.sys.certs.rpc.Client("role.gopush.test"))
+	shown := func() map[string]string { return c.shown(trust, c.sys.certs.rpc.Client("role.gopush.test")) }
+	before := shown()
 	ids.issue(t)
-	if err := os.WriteFile(ids.web.Cert, []byte("half a cert"), 0o600); err != nil {
+	good, err := os.ReadFile(ids.web.Cert)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.sys.ReloadCertificates(); err == nil || !strings.Contains(err.Error(), "the certificate of web is still the one from before") {
-		t.Errorf("half a certificate: %v", err)
+	if err := os.WriteFile(ids.web.Cert, good[:len(good)/2], 0o600); err != nil {
+		t.Fatal(err)
 	}
-	after := c.shown(trust, c.sys.certs.rpc.Client("role.gopush.test"))
-	for listener, number := range before {
-		if kept := after[listener] == number; kept != strings.HasPrefix(listener, "web.") {
-			t.Errorf("%s has kept its certificate: %v", listener, kept)
+	if c.sys.Reload(unchanged(s)) || !strings.Contains(log.String(), "the certificate of web is still the one from before") {
+		t.Errorf("half a certificate is taken, or nothing is said: %s", log)
+	}
+	if after := shown(); !maps.Equal(before, after) {
+		t.Errorf("some have changed: %v, %v", before, after)
+	}
+	if got := families(t, c.sys)["gopush_certificate_reload_failures_total"].GetMetric(); len(got) != 3 || got[2].GetCounter().GetValue() != 1 {
+		t.Errorf("failures: %v", got)
+	}
+	if err := os.WriteFile(ids.web.Cert, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !c.sys.Reload(unchanged(s)) || !strings.Contains(log.String(), `changed="the certificate of comet, the certificate of web, the certificate of rpc"`) {
+		t.Errorf("not reloaded: %s", log)
+	}
+	for listener, number := range shown() {
+		if before[listener] == number {
+			t.Errorf("%s has kept its certificate", listener)
 		}
 	}
 	if c.push("k", `1`) == "" {
 		t.Error("no push gets through")
+	}
+	if n := strings.Count(log.String(), "certificate in use"); n != 6 {
+		t.Errorf("%d certificates are said to be in use, want 3 twice: %s", n, log)
 	}
 }
 
