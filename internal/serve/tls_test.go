@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"gopush/comet/client"
 	"gopush/internal/cert/certtest"
 	"gopush/internal/config"
+	"gopush/internal/coord/zk/zktest"
+	"gopush/internal/push"
 )
 
 // identities are the certificates of the roles, of one authority.
@@ -56,12 +59,12 @@ func (c *cluster) trust(i *identities) *tls.Config {
 	return cfg
 }
 
-// websocket listens to a key with the Go client; what comes is sent to the channel.
-func (c *cluster) websocket(key string, trust *tls.Config) <-chan string {
+// websocket listens to all of a key with the Go client; what comes is sent to the channel.
+func (c *cluster) websocket(key push.Key, trust *tls.Config) <-chan string {
 	c.t.Helper()
-	got, zero := make(chan string, 16), client.Event{}.ID
+	got, zero := make(chan string, 16), push.ID(0)
 	stream, err := client.New(client.Config{
-		NodeURL: c.public(), Key: "k", After: &zero, TLS: trust,
+		NodeURL: c.public(), Key: key, After: &zero, TLS: trust,
 		OnEvent: func(_ context.Context, ev client.Event) error {
 			switch ev.Kind {
 			case client.KindMessage:
@@ -307,5 +310,49 @@ func TestPlainWarning(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q; the log: %s", tt.name, got, tt.want, text)
 		}
+	}
+}
+
+// TestApartOverTLS: roles that are processes of their own find each other through ZooKeeper
+// and talk over TLS; web tells what the comet's record there says.
+//
+// Broken once by leaving TLS out of the record.
+func TestApartOverTLS(t *testing.T) {
+	server := zktest.Start(t)
+	s, ids := secured(t)
+	s.Coordination.Kind, s.Coordination.Servers = zookeeperKind, []string{server.Addr()}
+	s.Web.AdminTokenFile = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(s.Web.AdminTokenFile, []byte("a-token-for-every-web-node\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	systems := make(map[Roles]*System)
+	for _, roles := range []Roles{Message, Comet, Web} {
+		systems[roles], _ = run(t, Config{Settings: s, Roles: roles})
+	}
+	for _, sys := range systems {
+		<-sys.Ready()
+	}
+	c := &cluster{t: t, sys: systems[Web]}
+	trust := c.trust(ids)
+	until(t, c.sys, "ready", func(status int, _ map[string]string) bool { return status == http.StatusOK })
+	id := c.push("k", `4711`) // it waits until web has seen the comet
+	if got := next(t, c.websocket("k", trust)); got != `4711` {
+		t.Errorf("wss: %s", got)
+	}
+	if all := c.inbox("k"); len(all) != 1 || all[0].ID != id {
+		t.Errorf("fetched: %+v, want %s", all, id)
+	}
+	if _, sse := c.node("k"); sse != "https://"+systems[Comet].Addrs().Comets[0].HTTP+"/v2/events" {
+		t.Errorf("told %s", sse)
+	}
+	// The ends that called each other had to show certificates: without one there is no way in.
+	conn, err := tls.Dial("tcp", systems[Message].Addrs().Message, &tls.Config{RootCAs: ids.ca.Pool(), ServerName: "role.gopush.test"})
+	if err == nil {
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		_, err = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("without a certificate: %v", err)
 	}
 }
