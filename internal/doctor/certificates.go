@@ -55,7 +55,7 @@ func certificate(c Certificate, now time.Time) []Finding {
 
 // lifetime says for how long it can be used.
 func lifetime(check about, p *cert.Pair, now time.Time) Finding {
-	const fix = "Put a new one in its place; gopush reads it when it is told to reload."
+	const fix = "Put a new one in its place, and send gopush SIGHUP."
 	leaf := p.Leaf()
 	until := leaf.NotAfter.UTC().Format(time.RFC3339)
 	switch left := leaf.NotAfter.Sub(now); {
