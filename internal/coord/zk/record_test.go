@@ -2,7 +2,6 @@ package zk
 
 import (
 	"flag"
-	"fmt"
 	"testing"
 	"time"
 
