@@ -27,6 +27,7 @@ func TestCheck(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "kept")
 	upper := func(bytes string) (string, error) { return "read " + bytes, nil }
 	fails := func(string) (string, error) { return "", errors.New("no") }
+	other := func(string) (string, error) { return "something else", nil }
 	one, two := Sample{Lines("a", "b"), "read a\nb\n"}, Sample{Lines("c"), "read c\n"}
 	for i, step := range []struct {
 		today    Sample
@@ -41,6 +42,7 @@ func TestCheck(t *testing.T) {
 		{two, true, upper, 0},
 		{two, true, upper, 0}, // nothing to be added
 		{one, false, upper, 0},
+		{one, false, other, 2},
 		{one, false, fails, 2},
 		{one, true, fails, 2},
 	} {
