@@ -35,8 +35,8 @@ var metByNext = []string{
 // push fails, nothing is lost, and each version reads what the other one has stored.
 //
 // Broken once, each by itself: by an envelope of version 2, by extensions that are not passed
-// over, by event kinds that are not ignored, by a verb that the later version cannot do
-// without, and by records whose unknown fields are an error.
+// over, by unknown kinds of events that end the public stream, by unknown fields of records,
+// and of pushes, that are errors.
 func TestFleetUpgrades(t *testing.T) {
 	next := Program{Path: buildNext(t)}
 	f, b := deployable(t)
