@@ -34,7 +34,7 @@ var Layers = map[string]Layer{
 
 	"internal/coord":       {Imports: vocabulary},
 	"internal/coord/held":  {Imports: plus(vocabulary, "internal/coord")},
-	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held")},
+	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/kept"}},
 	"internal/coord/zk":    {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/coord/zk/zktest", "internal/kept"}},
 	// Test code for others to run; it stands by itself.
 	"internal/coord/zk/zktest": {Imports: []string{"hbase/hbasetest"}},

@@ -56,7 +56,7 @@ func TestFleetUpgrades(t *testing.T) {
 		for _, p := range order {
 			b.replace(t, p, version.Program)
 			load.Acked(3)
-			f.exercise(t, b, fmt.Sprintf("%s with the %s version", p.Name, version.name))
+			f.exercise(t, fmt.Sprintf("%s with the %s version", p.Name, version.name))
 		}
 	}
 	load.Clean()
@@ -79,7 +79,7 @@ func TestFleetUpgrades(t *testing.T) {
 
 // exercise goes over every hop there is now: each web node pushes to a key of each group and
 // reads it, and asks all nodes how they are.
-func (f *Fleet) exercise(t *testing.T, b *balancer, when string) {
+func (f *Fleet) exercise(t *testing.T, when string) {
 	t.Helper()
 	for _, w := range f.Parts(serve.Web, "") {
 		api := w.API()
