@@ -12,11 +12,11 @@ import (
 	"gopush/internal/serve"
 )
 
-// balancer is what stands before the web nodes of a fleet. It does what load balancers
+// Balancer is what stands before the web nodes of a fleet. It does what load balancers
 // do, and relies on nothing else: it asks each node's /readyz again and again, sends
 // requests in turn to those that were ready the last time, and tries another one if a
 // connection is refused. A request that a node has received is never sent to another.
-type balancer struct {
+type Balancer struct {
 	fleet *Fleet
 	to    *http.Transport
 	probe *http.Client
@@ -43,8 +43,8 @@ const (
 
 // Balance puts a balancer before the fleet's web nodes: from now on, the API of the fleet
 // goes through it. It ends with the test.
-func (f *Fleet) Balance() *balancer {
-	b := &balancer{
+func (f *Fleet) Balance() *Balancer {
+	b := &Balancer{
 		fleet: f, to: &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 30 * time.Second},
 		probe: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: probeTime},
 		ready: make(map[*Part]Addrs), changed: make(chan struct{}),
@@ -67,7 +67,7 @@ func (f *Fleet) Balance() *balancer {
 }
 
 // watch keeps what is known of one node.
-func (b *balancer) watch(ctx context.Context, w *Part) {
+func (b *Balancer) watch(ctx context.Context, w *Part) {
 	for {
 		at := w.Addrs() // as discovery would have it
 		res, err := call(ctx, b.probe, http.MethodGet, "http://"+at.Ops+"/readyz", "")
@@ -78,7 +78,7 @@ func (b *balancer) watch(ctx context.Context, w *Part) {
 	}
 }
 
-func (b *balancer) note(w *Part, at Addrs, ready bool) {
+func (b *Balancer) note(w *Part, at Addrs, ready bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was, known := b.ready[w]
@@ -94,7 +94,7 @@ func (b *balancer) note(w *Part, at Addrs, ready bool) {
 }
 
 // Sends reports whether requests go to the node.
-func (b *balancer) Sends(w *Part) bool {
+func (b *Balancer) Sends(w *Part) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, ok := b.ready[w]
@@ -102,13 +102,13 @@ func (b *balancer) Sends(w *Part) bool {
 }
 
 // Await waits until requests go to the node.
-func (b *balancer) Await(tb testing.TB, w *Part) {
+func (b *Balancer) Await(tb testing.TB, w *Part) {
 	tb.Helper()
 	Until(tb, fleetPatience, "requests to go to "+w.Name, func() (bool, string) { return b.Sends(w), "left out" })
 }
 
 // next is a ready node that is none of those, or what to wait for.
-func (b *balancer) next(not []*Part) (*Part, Addrs, <-chan struct{}) {
+func (b *Balancer) next(not []*Part) (*Part, Addrs, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []*Part
@@ -126,7 +126,7 @@ func (b *balancer) next(not []*Part) (*Part, Addrs, <-chan struct{}) {
 }
 
 // RoundTrip sends one request. Those that name no listener of the balancer go where they say.
-func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
+func (b *Balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	listener := req.URL.Host
 	if listener != anyPublic && listener != anyAdmin {
 		return b.to.RoundTrip(req)
@@ -166,7 +166,7 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Refused is how many connections nodes have refused that were ready just before.
-func (b *balancer) Refused() int {
+func (b *Balancer) Refused() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.refused

@@ -15,7 +15,7 @@ const drainDelay = 3 * time.Second
 
 // deployable is a fleet of two processes of everything that there may be two of, behind a
 // balancer.
-func deployable(t *testing.T) (*Fleet, *balancer) {
+func deployable(t *testing.T) (*Fleet, *Balancer) {
 	t.Helper()
 	messages := 1 // the embedded store is of one process
 	if os.Getenv(StoreEnv) == "hbase" {
@@ -36,7 +36,7 @@ func deployable(t *testing.T) (*Fleet, *balancer) {
 }
 
 // replace stops a process in order, and starts it again; others may follow when it returns.
-func (b *balancer) replace(t *testing.T, p *Part, program Program) {
+func (b *Balancer) replace(t *testing.T, p *Part, program Program) {
 	t.Helper()
 	p.Stop()
 	p.Program = program
@@ -59,7 +59,7 @@ func TestFleetRestarts(t *testing.T) {
 	f, b := deployable(t)
 	load := f.FullLoad(t, f.Keys("rolling")...)
 	load.Acked(3)
-	crowd := assemble(t, f, listeners)
+	clients := assemble(t, f, listeners)
 	owned := make(map[string]int)
 	for i := range listeners {
 		owned[f.Owner(listenerKey(i))]++
@@ -94,9 +94,9 @@ func TestFleetRestarts(t *testing.T) {
 			if turn.moves {
 				want = owned[p.Group]
 			}
-			crowd.Await(listeners, want)
+			clients.Await(listeners, want)
 			longest = max(longest, load.Longest(began))
-			moves, cuts := crowd.Moves()
+			moves, cuts := clients.Moves()
 			all = append(all, moves...)
 			if len(cuts) > 0 {
 				t.Errorf("%s: %d clients were cut off without a word, such as %s", p.Name, len(cuts), cuts[0])
@@ -116,7 +116,7 @@ func TestFleetRestarts(t *testing.T) {
 	if n := b.Refused(); n > 0 {
 		t.Errorf("%d connections were refused by nodes that had been ready the last time", n)
 	}
-	crowd.disperse()
+	clients.disperse()
 	load.Clean()
 }
 

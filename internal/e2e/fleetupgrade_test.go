@@ -10,9 +10,6 @@ import (
 	"gopush/internal/serve"
 )
 
-// upgradeSeed decides in which order processes are replaced.
-const upgradeSeed = 1
-
 // metByNext is what processes of the later version have to meet, each from older ones and from
 // their own: so there was every mixture at every hop, and in the store.
 var metByNext = []string{
@@ -23,10 +20,10 @@ var metByNext = []string{
 	"received ReadFrame",             // web and comet to message
 	"received ReadAnswers",           // and back
 	"received EventFrame",            // comet to comet
-	"received FenceRequest",          // comet to message, when a term begins
 	"asked comet for the new verb",   // by web
 	"asked message for the new verb", // by web and comet
 	"read an envelope",               // by message
+	"read a record",                  // of ZooKeeper, by all
 }
 
 // Two versions side by side: every process of a cluster under load is replaced by one of a later
@@ -40,13 +37,13 @@ var metByNext = []string{
 func TestFleetUpgrades(t *testing.T) {
 	next := Program{Path: buildNext(t)}
 	f, b := deployable(t)
-	order := f.Parts(0, "")
-	draw(upgradeSeed, "upgrades").Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	seed, order := faultSeed(t, 1), f.Parts(0, "")
+	draw(seed, "upgrades").Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	names := make([]string, len(order))
 	for i, p := range order {
 		names[i] = p.Name
 	}
-	t.Logf("seed %d: %s", upgradeSeed, strings.Join(names, ", "))
+	t.Logf("in this order, as with every %s=%d: %s", seedEnv, seed, strings.Join(names, ", "))
 	load := f.FullLoad(t, f.Keys("upgrade")...)
 	load.Acked(3)
 	for _, version := range []struct {

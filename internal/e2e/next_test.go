@@ -15,6 +15,7 @@ var nextEdits = []edit{
 	{"message/envelope.go", "return envelopeHead + len(m.IdempotencyKey) +", "return envelopeHead + len(m.IdempotencyKey) + len(nextExtension()) +"},
 	{"message/envelope.go", "body, err = behindExtensions(", "meetEnvelope(b[1])\n\tbody, err = behindExtensions("},
 	{"internal/coord/zk/record.go", "\t\tpanic(err)\n\t}\n\treturn b\n", "\t\tpanic(err)\n\t}\n\treturn withNext(b)\n"},
+	{"internal/coord/zk/record.go", "\treturn json.Unmarshal(b, record)", "\tmeetRecord(b)\n\treturn json.Unmarshal(b, record)"},
 	{"comet/v2.go", "first := []*event{{kind: evRaw, raw: textFrame(json)}}", "first := []*event{{kind: evRaw, raw: textFrame(json)}, nextEvent(s.form)}"},
 }
 

@@ -2,7 +2,6 @@ package message
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"sync"
 )
@@ -30,6 +29,6 @@ func meetEnvelope(flags byte) {
 		text = "next: read an envelope, new\n"
 	}
 	if _, known := met.LoadOrStore(text, true); !known {
-		fmt.Fprint(os.Stderr, text)
+		_, _ = os.Stderr.WriteString(text)
 	}
 }
