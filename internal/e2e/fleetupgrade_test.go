@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gopush/internal/serve"
 )
@@ -75,7 +76,7 @@ func TestFleetUpgrades(t *testing.T) {
 }
 
 // exercise goes over every hop there is now: each web node pushes to a key of each group and
-// reads it, and asks all nodes how they are.
+// reads it, and asks all nodes how they are; and clients of each group hear a broadcast.
 func (f *Fleet) exercise(t *testing.T, when string) {
 	t.Helper()
 	for _, w := range f.Parts(serve.Web, "") {
@@ -93,6 +94,40 @@ func (f *Fleet) exercise(t *testing.T, when string) {
 		}
 		if _, err := api.Nodes(t.Context()); err != nil {
 			t.Errorf("%s, nodes of %s: %v", when, w.Name, err)
+		}
+	}
+	for _, group := range []string{"node1", "node2"} {
+		f.hears(t, f.keyOf(group, "exercise"), when)
+	}
+}
+
+// hears waits until a broadcast of the load has come to a client of the key that was live
+// before: its comet has that from the owner of the public stream.
+func (f *Fleet) hears(t *testing.T, key, when string) {
+	t.Helper()
+	node, err := f.API.Node(t.Context(), key)
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	at, err := hostOf(node.WS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := DialStream(t.Context(), at, Cursors{After: "0"}.Query(key))
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	defer func() { _ = s.Close() }()
+	if _, err := ReadUntil(s, "live", fleetPatience); err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	for end := time.Now().Add(fleetPatience); ; {
+		frame, err := s.Next(time.Until(end))
+		if err != nil {
+			t.Fatalf("%s: a client of %s hears of no broadcast: %v", when, key, err)
+		}
+		if frame.Type == "message" && frame.Public {
+			return
 		}
 	}
 }
