@@ -27,22 +27,23 @@ func samples() map[string]proto.Message {
 			Id: id, Prev: 16, ExpiresAt: 1767225600000, Body: []byte(`{"n":1}`), IdempotencyKey: []byte("retry-1"), Transient: true, Recalled: true,
 		}
 	}
+	trace := []byte("trace-1")
 	fence := &pb.Fence{Group: []byte("node1"), Epoch: 3}
 	return map[string]proto.Message{
 		"push-frame": &pb.PushFrame{Items: []*pb.PushItem{{
 			Tag: 1, TimeoutMs: 5000, Key: []byte("phone-1"), Body: []byte(`{"n":1}`), ExpiresAt: 1767225600000, Transient: true,
-			IdempotencyKey: []byte("retry-1"), RequestId: []byte("request-1"),
+			IdempotencyKey: []byte("retry-1"), RequestId: []byte("request-1"), Trace: trace,
 		}}},
 		"push-answers": &pb.PushAnswers{Items: []*pb.PushAnswer{{Tag: 1, Error: failed, Id: 32, Duplicate: true}}, Draining: true},
 		"save-frame": &pb.SaveFrame{Items: []*pb.SaveItem{{
 			Tag: 1, TimeoutMs: 2000, Key: []byte("phone-1"), Prev: 16, Messages: []*pb.Msg{msg(32), msg(48)},
-			Group: []byte("node1"), Epoch: 3, RequestIds: [][]byte{[]byte("request-1"), []byte("request-2")},
+			Group: []byte("node1"), Epoch: 3, RequestIds: [][]byte{[]byte("request-1"), []byte("request-2")}, Trace: trace,
 		}}},
 		"save-answers": &pb.SaveAnswers{Items: []*pb.SaveAnswer{{
 			Tag: 1, Error: failed, Prev: 16, Status: []uint32{1, 2}, Ids: []int64{32, 16},
 		}}, Draining: true},
 		"read-frame": &pb.ReadFrame{Items: []*pb.ReadItem{{
-			Tag: 1, TimeoutMs: 2000, Key: []byte("phone-1"), What: 1, After: 16, Until: 64, Limit: 100, Bytes: 1 << 20, Newest: 10,
+			Tag: 1, TimeoutMs: 2000, Key: []byte("phone-1"), What: 1, After: 16, Until: 64, Limit: 100, Bytes: 1 << 20, Newest: 10, Trace: trace,
 		}}},
 		"read-answers": &pb.ReadAnswers{Items: []*pb.ReadAnswer{{
 			Tag: 1, Error: failed, Next: 48, More: true, Gaps: []*pb.Gap{{After: 16, Until: 32, Reason: []byte("expired")}},
@@ -54,7 +55,7 @@ func samples() map[string]proto.Message {
 		"describe-request": &pb.DescribeRequest{Key: []byte("phone-1")},
 		"describe-reply":   &pb.DescribeReply{Group: []byte("node1"), Connections: 2, Newest: 32},
 		"time-reply":       &pb.TimeReply{Id: 32},
-		"event-frame":      &pb.EventFrame{Events: []*pb.Event{{Kind: uint32(EventMessage), Message: msg(32), Id: 32}}},
+		"event-frame":      &pb.EventFrame{Events: []*pb.Event{{Kind: uint32(EventMessage), Message: msg(32), Id: 32, Trace: trace}}},
 		"status-reply":     &pb.StatusReply{Version: []byte("v1"), Connections: 2, InFlight: 3},
 		"fence-request":    &pb.FenceRequest{Fence: fence},
 	}
