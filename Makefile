@@ -73,7 +73,7 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # The scenarios run twice: on the embedded store among all tests, and on HBase. Whatever
 # stops, kills and cuts off processes comes after that, in pairs: it waits most of the time.
 # More at once would starve processes for seconds, and so make them look dead.
-FLEETS := ^(TestFleet|TestFleetChanges|TestFleetMeans)$$
+FLEETS := ^(TestFleet|TestFleetChanges|TestFleetMeans|TestFleetRestarts|TestFleetUpgrades)$$
 STACKS := ^(TestStoreFaults|TestStack)$$
 # What takes longest begins first.
 LONGEST := ./internal/e2e ./hbase ./migrations

@@ -111,7 +111,31 @@ func TestEnvelopeDamage(t *testing.T) {
 	}
 }
 
+// Extensions of a later version are passed over: the body is what comes behind them. Those
+// that are cut short are refused, as what is left of them would be taken for a body.
+// Broken once by not looking at the flag, and by not checking the length.
+func TestEnvelopeExtensions(t *testing.T) {
+	m := push.Message{ID: 16, ExpiresAt: 1, Body: []byte(`{"a":1}`), IdempotencyKey: "key"}
+	plain := message.AppendEnvelope(nil, &m)
+	head := plain[:len(plain)-len(m.Body)]
+	for _, ext := range []string{"", "\x01\x00\x02ab", "\xff\x00\x00\x02\x00\x01c"} {
+		b := append(bytes.Clone(head), byte(len(ext)>>8), byte(len(ext)))
+		b = append(append(b, ext...), m.Body...)
+		b[1] |= 1
+		got, err := message.ParseEnvelope(b, 16)
+		if diff := cmp.Diff(m, got); err != nil || diff != "" {
+			t.Errorf("extensions %q: %v %s", ext, err, diff)
+		}
+		for n := len(head); n < len(head)+2+len(ext); n++ {
+			if _, err := message.ParseEnvelopeHead(b[:n], 16); err == nil {
+				t.Errorf("extensions %q: %d of %d bytes were accepted", ext, n, len(b))
+			}
+		}
+	}
+}
+
 func FuzzParseEnvelope(f *testing.F) {
+	f.Add([]byte("\x01\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01i\x00\x03\x01\x00\x001"))
 	f.Add(message.AppendEnvelope(nil, &push.Message{ExpiresAt: 1, Body: []byte(`1`), IdempotencyKey: "i"}))
 	f.Add([]byte{1, 0})
 	f.Add(bytes.Repeat([]byte{0xff}, 40))

@@ -12,13 +12,20 @@ import (
 // The envelope is a message as it is stored, under its row key:
 //
 //	1 byte    version, 1
-//	1 byte    flags; none is known yet, unknown ones are ignored
+//	1 byte    flags: 1 says that extensions follow; unknown ones are ignored
 //	8 bytes   expires at, milliseconds since the Unix epoch, big-endian
 //	8 bytes   id before it in the stream, big-endian
 //	1 byte    length of the idempotency key, then the key
+//	2 bytes   with flag 1 alone: length of the extensions, big-endian, then those
 //	the rest  the body
+//
+// Extensions are for what later versions add: each is a number (1 byte), a length
+// (2 bytes, big-endian) and a value. This version writes none and skips all of them, so a
+// later one may write them at once. What older readers must not overlook counts the
+// version up instead.
 const (
 	envelopeVersion = 1
+	flagExtended    = 1 << 0
 	envelopeHead    = 1 + 1 + 8 + 8 + 1
 	// MaxIdempotencyKey is the longest idempotency key, in bytes.
 	MaxIdempotencyKey = 128
@@ -75,7 +82,24 @@ func parseHead(b []byte) (m push.Message, body []byte, err error) {
 		return m, nil, fmt.Errorf("%w: its lengths do not agree", errEnvelope)
 	}
 	m.IdempotencyKey = string(rest[:n])
-	return m, rest[n:], nil
+	body, err = behindExtensions(b[1], rest[n:])
+	return m, body, err
+}
+
+// behindExtensions is the body: what follows the extensions, if the flags say that there
+// are any.
+func behindExtensions(flags byte, rest []byte) ([]byte, error) {
+	if flags&flagExtended == 0 {
+		return rest, nil
+	}
+	if len(rest) < 2 {
+		return nil, fmt.Errorf("%w: its extensions have no length", errEnvelope)
+	}
+	n := int(binary.BigEndian.Uint16(rest))
+	if rest = rest[2:]; n > len(rest) {
+		return nil, fmt.Errorf("%w: its extensions are cut short", errEnvelope)
+	}
+	return rest[n:], nil
 }
 
 // Sum stands for a body when a retry is compared with what is stored: the first

@@ -27,6 +27,7 @@ var roles = []string{
 // import each other; they meet in internal/rpc.
 var Layers = map[string]Layer{
 	"internal/push": {},
+	"internal/kept": {}, // for tests
 	"internal/ring": {},
 	// Certificates for tests to use.
 	"internal/cert/certtest": {},
@@ -36,21 +37,21 @@ var Layers = map[string]Layer{
 
 	"internal/coord":       {Imports: vocabulary},
 	"internal/coord/held":  {Imports: plus(vocabulary, "internal/coord")},
-	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held")},
-	"internal/coord/zk":    {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/coord/zk/zktest"}},
+	"internal/coord/local": {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/kept"}},
+	"internal/coord/zk":    {Imports: plus(vocabulary, "internal/coord", "internal/coord/held"), Tests: []string{"internal/coord/zk/zktest", "internal/kept"}},
 	// Test code for others to run; it stands by itself.
 	"internal/coord/zk/zktest": {Imports: []string{"hbase/hbasetest"}},
 	"internal/trace":           {Imports: []string{"internal/push"}, Tests: []string{"internal/trace/tracetest"}},
 	"internal/trace/otlp":      {Imports: []string{"internal/trace"}, Tests: []string{"internal/trace/tracetest"}},
 	"internal/trace/tracetest": {Imports: []string{"internal/trace"}},
 	"internal/rpc/pb":          {},
-	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb", "internal/trace"), Tests: []string{"internal/cert", "internal/cert/certtest", "internal/coord/local", "internal/trace/tracetest"}},
+	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb", "internal/trace"), Tests: []string{"internal/cert", "internal/cert/certtest", "internal/coord/local", "internal/kept", "internal/trace/tracetest"}},
 	"internal/config":          {Imports: []string{"internal/push"}},
 	"internal/daemon":          {},
 
 	"message":           {Imports: plus(vocabulary, "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"message/embedded", "message/storetest"}},
 	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
-	"message/storetest": {Imports: plus(vocabulary, "message"), Tests: []string{"message/embedded"}},
+	"message/storetest": {Imports: plus(vocabulary, "message", "internal/kept"), Tests: []string{"message/embedded"}},
 
 	"hbase/hbasetest":            {},
 	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},

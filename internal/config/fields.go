@@ -45,6 +45,7 @@ func (s *Serve) fields() table {
 		{"data", "Folder that holds everything durable: messages, ids, the admin token.", &text{p: &s.Data}},
 		{"dev", "Development: the admin API takes requests from this machine without a token.", &boolean{&s.Dev}},
 		{"drain", "How long an orderly stop may take before what is left is cut off.", &duration{&s.Drain, time.Second, 10 * time.Minute}},
+		{"drain_delay", "How long a process that is told to stop goes on serving before, with /readyz off\nalready, so that load balancers leave it first. 0: not at all.", &duration{&s.DrainDelay, 0, 10 * time.Minute}},
 		{"ops", "Address of health, readiness, metrics and profiles. Never make it public.", &text{p: &s.Ops, rule: bindable}},
 		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in. See rpc.tls_cert.", &boolean{&s.InsecureRPC}},
 	}, s.RPC.fields(), table{

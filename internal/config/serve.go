@@ -16,7 +16,9 @@ type Serve struct {
 	Data  string        // folder, relative to the working directory
 	Dev   bool          // no admin token on loopback
 	Drain time.Duration // the whole of an orderly stop
-	Ops   string        // host:port
+	// DrainDelay is how long everything goes on, without being ready, before that stop.
+	DrainDelay time.Duration
+	Ops        string // host:port
 	// InsecureRPC allows addresses of RPC that others than this machine can reach,
 	// though what the roles say there is neither encrypted nor authenticated.
 	InsecureRPC  bool

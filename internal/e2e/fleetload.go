@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +28,31 @@ func (f *Fleet) Load(tb testing.TB, plain bool, keys ...string) *FleetLoad {
 			l.pushers.Go(func() { l.each(key, "batch", !plain, 20*time.Millisecond, (*pusher).lines) })
 		}
 	}
+	return l
+}
+
+// FullLoad is everything that a cluster has to bear, at a pace that lets a run take
+// minutes: pushes with and without idempotency keys, in batches, by v1, and to everybody;
+// readers of every kind that come and go; and for each key some that come only when all
+// is over, and read everything that was stored.
+func (f *Fleet) FullLoad(tb testing.TB, keys ...string) *FleetLoad {
+	tb.Helper()
+	l := &FleetLoad{Steady: newSteady(tb, f.Cluster, steadyLimit, paceSteady), fleet: f}
+	for i, key := range keys {
+		l.pushers.Go(func() { l.push(key) })
+		l.pushers.Go(func() { l.each(key, "single", false, paceSteady, (*pusher).single) })
+		l.pushers.Go(func() { l.each(key, "v1", false, paceSingle, (*pusher).byV1) })
+		l.pushers.Go(func() { l.each(key, "batch", i%2 == 0, paceSingle, (*pusher).lines) })
+		for _, kind := range []ReaderKind{ReadWebsocket, ReadSSE, ReadV1TCP, ReadV1WS, ReadPoll, ReadV1Poll} {
+			comesAndGoes := ReaderPlan{Name: fmt.Sprintf("%s of %s", kind, key), Key: key, Kind: kind, Limit: 50, Sessions: sessions(i)}
+			l.readers.Go(func() { l.read(l.ctx, comesAndGoes) })
+		}
+		for _, kind := range []ReaderKind{ReadSSE, ReadPoll, ReadV1Poll} {
+			late := ReaderPlan{Name: fmt.Sprintf("late %s of %s", kind, key), Key: key, Kind: kind, Limit: 500}
+			l.readers.Go(func() { l.read(l.ctx, late) })
+		}
+	}
+	l.pushers.Go(func() { l.each("", "broadcast", false, pacePublic, (*pusher).single) })
 	return l
 }
 
@@ -72,14 +99,15 @@ func (l *FleetLoad) Clean() {
 	}
 }
 
+// Longest is the longest time without an ack that any key had since then.
+func (l *FleetLoad) Longest(since time.Time) time.Duration {
+	return l.Stall(since, slices.Collect(maps.Keys(l.count()))...)
+}
+
 // Log tells for how long the keys of a group had no ack since then, at most.
 func (l *FleetLoad) Log(what string, since time.Time) {
 	l.tb.Helper()
-	keys := make([]string, 0, len(l.count()))
-	for key := range l.count() {
-		keys = append(keys, key)
-	}
-	l.tb.Logf("%s: the longest time without an ack of a key was %s", what, l.Stall(since, keys...).Round(10*time.Millisecond))
+	l.tb.Logf("%s: the longest time without an ack of a key was %s", what, l.Longest(since).Round(10*time.Millisecond))
 }
 
 // Owners looks up which group each of n keys belongs to.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,6 +17,7 @@ type pusher struct {
 	*scene
 	plan PusherPlan
 	rand *rand.Rand // of waits between tries
+	read int64      // up to where byV1 has read its key
 }
 
 // run does every step, however late, and leaves nothing behind that it could still
@@ -164,4 +167,46 @@ func lineOutcome(id string, problem json.RawMessage) Outcome {
 		return Outcome{Err: "a line without id or error"}
 	}
 	return outcomeOf(Answer{Status: p.Status, Body: string(problem)}, nil)
+}
+
+// byV1 pushes once by protocol v1. Its ack names no id, but what is acknowledged can be
+// read: so the pusher looks its message up.
+func (p *pusher) byV1(ctx context.Context, next func() PlannedPush) {
+	push := next()
+	p.try(push)
+	target := "/1/admin/push/private?expire=86400&key=" + url.QueryEscape(push.Key)
+	res, err := p.api.Admin(ctx, http.MethodPost, target, string(bodyOf(push)))
+	switch {
+	case err == nil && res.Status == http.StatusOK && strings.TrimSpace(res.Body) == `{"ret":0}`:
+		p.outcome(push, p.lookUp(ctx, push))
+	case err == nil && res.Status == http.StatusOK:
+		p.outcome(push, Outcome{Err: res.String()})
+	default:
+		p.outcome(push, outcomeOf(res, err))
+	}
+}
+
+// lookUp finds the id of a message that is acknowledged.
+func (p *pusher) lookUp(ctx context.Context, push PlannedPush) Outcome {
+	for ctx.Err() == nil {
+		page, err := p.api.Messages(ctx, push.Key, strconv.FormatInt(p.read, 10), "", 0)
+		if err != nil {
+			p.note("%s is looked up: %v", push.Token, err)
+			Pause(ctx, retryAfter)
+			continue
+		}
+		for _, m := range page.Messages {
+			if p.read, err = strconv.ParseInt(m.ID, 10, 64); err != nil {
+				return Outcome{Err: err.Error()}
+			}
+			if tokenOf(m.Data) == push.Token {
+				return Outcome{State: Acked, ID: p.read}
+			}
+		}
+		if !page.More {
+			p.fault(p.plan.Name, "%s is acknowledged and cannot be read", push.Token)
+			break
+		}
+	}
+	return Outcome{Err: "it is acknowledged, but was not found"}
 }

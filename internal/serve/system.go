@@ -172,9 +172,9 @@ func (s *System) logLevel(settings config.Serve) (step, error) {
 // Ready is closed when every role serves, or stands by for one that does.
 func (s *System) Ready() <-chan struct{} { return s.ready }
 
-// Run serves until ctx ends, then drains: web first, so that no push is lost
-// between the roles, message last. It can be called once. The error is nil after
-// an orderly stop.
+// Run serves until ctx ends, and for Settings.DrainDelay after that without being
+// ready; then it drains: web first, so that no push is lost between the roles, message
+// last. It can be called once. The error is nil after an orderly stop.
 func (s *System) Run(ctx context.Context) error {
 	if s.ran.Swap(true) {
 		return errors.New("a system runs only once")
@@ -186,15 +186,47 @@ func (s *System) Run(ctx context.Context) error {
 		return err
 	}
 	s.health.Add("process", s.life)
-	// Readiness must turn before the first role stops.
-	told := context.AfterFunc(ctx, func() { s.stopping.Store(true) })
-	defer told()
-	err = daemon.RunGroup(ctx, daemon.GroupConfig{
+	serving, over := s.linger(ctx)
+	defer over()
+	err = daemon.RunGroup(serving, daemon.GroupConfig{
 		Grace: s.cfg.Settings.Drain,
 		Ready: func() { close(s.ready) },
 	}, s.log, components...)
 	s.stuck.Store(errors.Is(err, daemon.ErrGrace))
 	return err
+}
+
+// linger returns a context that ends after ctx, once readiness has turned and those who go
+// by it have had Settings.DrainDelay to leave. A process that has never been ready has
+// nobody to wait for. over waits for what it has started.
+func (s *System) linger(ctx context.Context) (serving context.Context, over func()) {
+	serving, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-done:
+			return
+		}
+		wasReady := s.life() == nil
+		s.stopping.Store(true)
+		if delay := s.cfg.Settings.DrainDelay; delay > 0 && wasReady {
+			s.log.InfoContext(ctx, "told to stop; serving on for the drain delay", slog.Duration("delay", delay))
+			timer := time.NewTimer(delay)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-done:
+			}
+		}
+		end(context.Cause(ctx))
+	})
+	return serving, func() {
+		close(done)
+		watcher.Wait()
+		end(nil)
+	}
 }
 
 // life says, for readiness, whether the process as a whole is up.

@@ -2,16 +2,21 @@ package zk
 
 import (
 	"encoding/json"
+	"flag"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"gopush/internal/coord"
+	"gopush/internal/kept"
 	"gopush/internal/push"
 )
 
-// TestRecords: what is kept is read as it was written, and looks as documented.
+var update = flag.Bool("update", false, "add what is written now to the records that are kept")
+
+// TestRecords: what is kept is read as it was written, and looks as documented. So is what
+// earlier versions have written.
 func TestRecords(t *testing.T) {
 	m := coord.Member{Group: "node1", Weight: 2, RPC: "a:1", Public: coord.Public{WS: "a:2", TCP: "a:3"}}
 	tenure := coord.Tenure{Epoch: 3, Owner: "node1.x", Member: m, Floor: 17957826432757312, Confirmed: 4, Cover: 9 * time.Second}
@@ -20,37 +25,47 @@ func TestRecords(t *testing.T) {
 		Next: 5, NextPlaces: []coord.Place{{Group: "node1", Weight: 1}, {Group: "node2", Weight: 3}}, Removed: []string{"node3"},
 	}
 	for name, tt := range map[string]struct {
-		text string
-		data []byte
-		read func(b []byte) (any, error)
-		want any
+		text  string
+		want  any
+		read  func(b []byte) (any, error)
+		write func(record any) []byte
 	}{
 		"candidate": {
 			`{"format":1,"id":"node1.x","member":{"group":"node1","weight":2,"rpc":"a:1","ws":"a:2","tcp":"a:3"},"asked":true}`,
-			encodeCandidate("node1.x", m, true), func(b []byte) (any, error) { return decodeCandidate("node1.x-0000000012", b) },
 			coord.Candidate{ID: "node1.x", Name: "node1.x-0000000012", Seq: 12, Member: m, Asked: true},
+			func(b []byte) (any, error) { return decodeCandidate("node1.x-0000000012", b) },
+			writing(func(c coord.Candidate) []byte { return encodeCandidate(c.ID, c.Member, c.Asked) }),
 		},
 		"term": {
 			`{"format":1,"epoch":3,"owner":"node1.x","member":{"group":"node1","weight":2,"rpc":"a:1","ws":"a:2","tcp":"a:3"},"floor":17957826432757312,"confirmed":4,"cover_ms":9000}`,
-			encodeTenure(tenure), func(b []byte) (any, error) { return decodeTenure(b) }, tenure,
+			tenure, func(b []byte) (any, error) { return decodeTenure(b) }, writing(encodeTenure),
 		},
 		"ceiling": {
 			`{"format":1,"ceiling":17957826432757312}`,
-			encodeCeiling(17957826432757312), func(b []byte) (any, error) { return decodeCeiling(b) }, push.ID(17957826432757312),
+			push.ID(17957826432757312), func(b []byte) (any, error) { return decodeCeiling(b) }, writing(encodeCeiling),
 		},
 		"ring": {
 			`{"format":1,"version":4,"places":[{"group":"node1","weight":1,"floor":32}],"next":5,"next_places":[{"group":"node1","weight":1},{"group":"node2","weight":3}],"last":5,"removed":["node3"]}`,
-			encodeRing(ring), func(b []byte) (any, error) { return decodeRing(b) }, ring,
+			ring, func(b []byte) (any, error) { return decodeRing(b) }, writing(encodeRing),
 		},
 		"message": {
 			`{"format":1,"rpc":"m:1"}`,
-			encodeMessage("m:1"), func(b []byte) (any, error) { return decodeMessage(b) }, "m:1",
+			"m:1", func(b []byte) (any, error) { return decodeMessage(b) }, writing(encodeMessage),
 		},
 	} {
-		if diff := cmp.Diff(tt.text, string(tt.data)); diff != "" {
+		if diff := cmp.Diff(tt.text, string(tt.write(tt.want))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		got, err := tt.read(tt.data)
+		// The meaning is the record as it is written again: a field that is added later is left
+		// out where it has its zero value.
+		kept.Check(t, "testdata/kept", name, *update, kept.Sample{Bytes: kept.Lines(tt.text), Means: kept.Lines(tt.text)}, func(bytes string) (string, error) {
+			got, err := tt.read([]byte(bytes))
+			if err != nil {
+				return "", err
+			}
+			return kept.Lines(string(tt.write(got))), nil
+		})
+		got, err := tt.read([]byte(tt.text))
 		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", name, err, diff)
 		}
@@ -102,6 +117,16 @@ func TestRecordsOfOlderVersions(t *testing.T) {
 	if err := json.Unmarshal(written, &older); err != nil || older.Format != 1 || older.Member.Group != "node1" || older.Member.Weight != 2 ||
 		older.Member.RPC != "a:1" || older.Member.WS != "a:2" || older.Member.TCP != "a:3" {
 		t.Errorf("an older version reads %+v, %v", older, err)
+	}
+}
+
+// writing is encode for records of its type; of another one it makes nothing.
+func writing[T any](encode func(T) []byte) func(any) []byte {
+	return func(record any) []byte {
+		if r, ok := record.(T); ok {
+			return encode(r)
+		}
+		return nil
 	}
 }
 
