@@ -35,6 +35,7 @@ type commands struct {
 	Listen  listenCmd  `cmd:"" help:"Print the messages of a key as they come."`
 	Inbox   inboxCmd   `cmd:"" help:"Print the stored messages of a key."`
 	Where   whereCmd   `cmd:"" help:"Show which node a key lives on."`
+	Explain explainCmd `cmd:"" help:"Tell what has become of one message."`
 	Nodes   nodesCmd   `cmd:"" help:"List the nodes of the cluster."`
 	Drain   drainCmd   `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate migrateCmd `cmd:"" help:"Make or change the table on HBase."`
