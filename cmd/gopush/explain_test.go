@@ -85,7 +85,7 @@ func TestExplainGone(t *testing.T) {
 	}
 	remove := func(target string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, b.Addresses.Admin+target, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+b.Addresses.Admin+target, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
