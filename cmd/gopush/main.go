@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	var cli commands
 	helped := false
 	app, err := kong.New(&cli, kong.Name("gopush"), kong.Writers(io.out, io.err),
-		kong.Description("Durable real-time push: a device that is offline misses nothing.\n\n"+exitHelp),
+		kong.Description("Durable real-time push: a device that is offline misses nothing.\n\n"+exitHelp()),
 		// Kong ends the process itself after help. Here it only notes it, so that
 		// a command line is a function.
 		kong.Exit(func(int) { helped = true }),

@@ -67,6 +67,7 @@ var Layers = map[string]Layer{
 	"internal/bench": {Imports: []string{"internal/push", "comet/client", "internal/daemon"}},
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
+	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/coord/zk")},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
 	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},

@@ -72,8 +72,8 @@ _gopush_at() {
         valued=' --ops --timeout '
         ;;
     'doctor')
-        flags='--help --json --config --data --store --zookeeper --znode-parent --table --timeout '
-        valued=' --config --data --store --zookeeper --znode-parent --table --timeout '
+        flags='--help --json --config --data --role --store --zookeeper --znode-parent --table --timeout '
+        valued=' --config --data --role --store --zookeeper --znode-parent --table --timeout '
         ;;
     'completion')
         flags='--help --json '

@@ -47,7 +47,7 @@ function __gopush_at
                 set option $word
             case 'health --ops' 'health --timeout' 
                 set option $word
-            case 'doctor --config' 'doctor --data' 'doctor --store' 'doctor --zookeeper' 'doctor --znode-parent' 'doctor --table' 'doctor --timeout' 
+            case 'doctor --config' 'doctor --data' 'doctor --role' 'doctor --store' 'doctor --zookeeper' 'doctor --znode-parent' 'doctor --table' 'doctor --timeout' 
                 set option $word
             case 
                 set option $word
@@ -209,6 +209,7 @@ complete -c gopush -n '__gopush_at doctor' -l help -d 'Show context-sensitive he
 complete -c gopush -n '__gopush_at doctor' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at doctor' -l config -d 'Settings file of gopush serve.' -r -F
 complete -c gopush -n '__gopush_at doctor' -l data -d 'Data folder.' -x -a '(__fish_complete_directories)'
+complete -c gopush -n '__gopush_at doctor' -l role -d 'Of the process: message, comet, web or all. Without it the one that the settings file is named after, as in message.yaml, else all.' -x
 complete -c gopush -n '__gopush_at doctor' -l store -d 'Where messages are kept: embedded, in the data folder, or hbase.' -x
 complete -c gopush -n '__gopush_at doctor' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
 complete -c gopush -n '__gopush_at doctor' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x

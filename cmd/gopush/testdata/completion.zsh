@@ -242,13 +242,14 @@ _gopush_at() {
             '--json:Write results and errors as JSON.'
             '--config:Settings file of gopush serve.'
             '--data:Data folder.'
+            '--role:Of the process\: message, comet, web or all. Without it the one that the settings file is named after, as in message.yaml, else all.'
             '--store:Where messages are kept\: embedded, in the data folder, or hbase.'
             '--zookeeper:Addresses of HBase'\''s ZooKeeper.'
             '--znode-parent:The znode that HBase keeps its own below, default /hbase.'
             '--table:Table of the messages, default gopush\:messages.'
             '--timeout:How long the whole may take.'
         )
-        valued=(--config --data --store --zookeeper --znode-parent --table --timeout )
+        valued=(--config --data --role --store --zookeeper --znode-parent --table --timeout )
         ;;
     'completion')
         flags=(
