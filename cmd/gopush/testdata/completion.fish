@@ -79,11 +79,11 @@ complete -c gopush -n '__gopush_at serve' -l help -d 'Show context-sensitive hel
 complete -c gopush -n '__gopush_at serve' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at serve' -l config -d 'Settings file, YAML; see --print-config.' -r -F
 complete -c gopush -n '__gopush_at serve' -l data -d 'Data folder.' -x -a '(__fish_complete_directories)'
-complete -c gopush -n '__gopush_at serve' -l store -d 'Where messages are kept: embedded, in the data folder, or hbase.' -x
-complete -c gopush -n '__gopush_at serve' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
-complete -c gopush -n '__gopush_at serve' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x
-complete -c gopush -n '__gopush_at serve' -l table -d 'Table of the messages, default gopush:messages.' -x
-complete -c gopush -n '__gopush_at serve' -l coordination -d 'How nodes find each other: local, in this process, or zookeeper.' -x
+complete -c gopush -n '__gopush_at serve' -l store -d 'Where messages are kept: embedded, in the data folder, or hbase ($GOPUSH_STORE).' -x
+complete -c gopush -n '__gopush_at serve' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at serve' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at serve' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at serve' -l coordination -d 'How nodes find each other: local, in this process, or zookeeper ($GOPUSH_COORDINATION).' -x
 complete -c gopush -n '__gopush_at serve' -l dev -d 'Development: the admin API takes requests from this machine without a token.'
 complete -c gopush -n '__gopush_at serve' -l log-level -d 'debug, info, warn or error.' -x
 complete -c gopush -n '__gopush_at serve' -l log-format -d 'text or json.' -x
@@ -154,9 +154,9 @@ complete -c gopush -n '__gopush_at migrate' -l json -d 'Write results and errors
 complete -c gopush -n '__gopush_at migrate up' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at migrate up' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at migrate up' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
-complete -c gopush -n '__gopush_at migrate up' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
-complete -c gopush -n '__gopush_at migrate up' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x
-complete -c gopush -n '__gopush_at migrate up' -l table -d 'Table of the messages, default gopush:messages.' -x
+complete -c gopush -n '__gopush_at migrate up' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at migrate up' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at migrate up' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at migrate up' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at migrate up' -l compression -d 'Compression of the table: NONE (default of a new table), SNAPPY, ZSTD, LZ4, GZ and so on. It is proven on every region server first.' -x
 complete -c gopush -n '__gopush_at migrate up' -l block-bytes -d 'Size of HBase'\''s blocks; a new table has 32768.' -x
@@ -171,9 +171,9 @@ complete -c gopush -n '__gopush_at migrate up' -l enable -d 'Enable the table if
 complete -c gopush -n '__gopush_at migrate plan' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at migrate plan' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at migrate plan' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
-complete -c gopush -n '__gopush_at migrate plan' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
-complete -c gopush -n '__gopush_at migrate plan' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x
-complete -c gopush -n '__gopush_at migrate plan' -l table -d 'Table of the messages, default gopush:messages.' -x
+complete -c gopush -n '__gopush_at migrate plan' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at migrate plan' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at migrate plan' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at migrate plan' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at migrate plan' -l compression -d 'Compression of the table: NONE (default of a new table), SNAPPY, ZSTD, LZ4, GZ and so on. It is proven on every region server first.' -x
 complete -c gopush -n '__gopush_at migrate plan' -l block-bytes -d 'Size of HBase'\''s blocks; a new table has 32768.' -x
@@ -188,16 +188,16 @@ complete -c gopush -n '__gopush_at migrate plan' -l enable -d 'Enable the table 
 complete -c gopush -n '__gopush_at migrate status' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at migrate status' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at migrate status' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
-complete -c gopush -n '__gopush_at migrate status' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
-complete -c gopush -n '__gopush_at migrate status' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x
-complete -c gopush -n '__gopush_at migrate status' -l table -d 'Table of the messages, default gopush:messages.' -x
+complete -c gopush -n '__gopush_at migrate status' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at migrate status' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at migrate status' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at migrate status' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at migrate down' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at migrate down' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at migrate down' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
-complete -c gopush -n '__gopush_at migrate down' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
-complete -c gopush -n '__gopush_at migrate down' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x
-complete -c gopush -n '__gopush_at migrate down' -l table -d 'Table of the messages, default gopush:messages.' -x
+complete -c gopush -n '__gopush_at migrate down' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at migrate down' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at migrate down' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at migrate down' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at migrate down' -l to -d 'The schema to go back to; 0 drops the table, which must hold no message.' -x
 complete -c gopush -n '__gopush_at health' -l help -d 'Show context-sensitive help.'
@@ -211,9 +211,9 @@ complete -c gopush -n '__gopush_at doctor' -l config -d 'Settings file of gopush
 complete -c gopush -n '__gopush_at doctor' -l data -d 'Data folder.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at doctor' -l role -d 'Of the process: message, comet, web or all. Without it the one that the settings file is named after, as in message.yaml, else all.' -x
 complete -c gopush -n '__gopush_at doctor' -l store -d 'Where messages are kept: embedded, in the data folder, or hbase.' -x
-complete -c gopush -n '__gopush_at doctor' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper.' -x
-complete -c gopush -n '__gopush_at doctor' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase.' -x
-complete -c gopush -n '__gopush_at doctor' -l table -d 'Table of the messages, default gopush:messages.' -x
+complete -c gopush -n '__gopush_at doctor' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at doctor' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at doctor' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at doctor' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at completion' -a bash
 complete -c gopush -n '__gopush_at completion' -a zsh
