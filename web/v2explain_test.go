@@ -37,8 +37,7 @@ func explained(t *testing.T, h *harness, target string, status int) explanation 
 
 // TestExplainStored is all that is told of a message that lives.
 //
-// Broken once by leaving out the bound of the page, once by taking the floor of the
-// directory for that of the term, and once by counting the message itself as newer.
+// Broken once by taking every id for one above the floor of the term.
 func TestExplainStored(t *testing.T) {
 	c := newCluster(t, "node1")
 	ids := c.put("terry", `{"a":1}`, `"b"`, `"c"`)
