@@ -35,12 +35,11 @@ var exitCodes = []struct {
 	{exitUsage, "wrong usage or settings"},
 	{exitRetry, "not reachable or to be tried again later"},
 	{exitRefused, "refused by the server"},
+	{exitBroken, "of bench: a promise was broken"},
+	{exitTooSlow, "of bench: the rate was not reached"},
 }
 
 // exitHelp is the part of the help that documents them.
-const exitHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, " +
-	"3 not reachable or to be tried again later, 4 refused by the server; " +
-	"of bench also 5 a promise was broken, 6 the rate was not reached."
 func exitHelp() string {
 	list := make([]string, len(exitCodes))
 	for i, e := range exitCodes {

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is where a person looks and presses keys. Without one, there is only an
+// screen is where a person looks and presses keys. Without one, there is only an
 // interval to wait for.
-type terminal struct {
+type screen struct {
 	err io.Writer // for what went wrong, if nobody looks
 
 	in, out *os.File      // nil: no terminal
@@ -32,17 +32,17 @@ const (
 
 // openTerminal takes the terminal over, if both streams are one, until close. Keys come
 // one by one and are not shown; Ctrl-C stays a signal.
-func openTerminal(s streams) (*terminal, error) {
+func openTerminal(s streams) (*screen, error) {
 	in, isIn := s.in.(*os.File)
 	out, isOut := s.out.(*os.File)
 	if !isIn || !isOut {
-		return &terminal{err: s.err}, nil
+		return &screen{err: s.err}, nil
 	}
 	before, err := unix.IoctlGetTermios(int(in.Fd()), readTermios)
 	if _, outErr := unix.IoctlGetTermios(int(out.Fd()), readTermios); err != nil || outErr != nil {
-		return &terminal{err: s.err}, nil //nolint:nilerr // it is a file or a pipe
+		return &screen{err: s.err}, nil //nolint:nilerr // it is a file or a pipe
 	}
-	t := &terminal{err: s.err, in: in, out: out, before: before}
+	t := &screen{err: s.err, in: in, out: out, before: before}
 	keys := *before
 	keys.Lflag &^= unix.ICANON | unix.ECHO
 	if err := unix.IoctlSetTermios(int(in.Fd()), writeTermios, &keys); err != nil {
@@ -56,10 +56,10 @@ func openTerminal(s streams) (*terminal, error) {
 }
 
 // live reports whether somebody looks.
-func (t *terminal) live() bool { return t.out != nil }
+func (t *screen) live() bool { return t.out != nil }
 
 // close leaves the terminal as it was.
-func (t *terminal) close() {
+func (t *screen) close() {
 	if t.live() {
 		_, _ = t.out.WriteString(leaveScreen)
 		_ = unix.IoctlSetTermios(int(t.in.Fd()), writeTermios, t.before)
@@ -67,7 +67,7 @@ func (t *terminal) close() {
 }
 
 // show puts a text on the screen, as far as it fits.
-func (t *terminal) show(text string) error {
+func (t *screen) show(text string) error {
 	rows, columns := 24, 80
 	if size, err := unix.IoctlGetWinsize(int(t.out.Fd()), unix.TIOCGWINSZ); err == nil && size.Row > 0 && size.Col > 0 {
 		rows, columns = int(size.Row), int(size.Col)
@@ -97,7 +97,7 @@ func cut(line []byte, n int) []byte {
 }
 
 // fail tells why there is nothing new to show.
-func (t *terminal) fail(err error, title string) error {
+func (t *screen) fail(err error, title string) error {
 	if t.live() {
 		return t.show(title + sentence(err) + "\n" + hint(err) + "\n")
 	}
@@ -110,7 +110,7 @@ func (t *terminal) fail(err error, title string) error {
 const pollFor = 100 * time.Millisecond
 
 // wait reports whether to end: ctx has, or somebody pressed q.
-func (t *terminal) wait(ctx context.Context, until time.Time) (end bool) {
+func (t *screen) wait(ctx context.Context, until time.Time) (end bool) {
 	if !t.live() {
 		timer := time.NewTimer(time.Until(until))
 		defer timer.Stop()
@@ -137,7 +137,7 @@ func (t *terminal) wait(ctx context.Context, until time.Time) (end bool) {
 }
 
 // quits reads the keys that were pressed. A terminal that cannot be read has gone.
-func (t *terminal) quits() bool {
+func (t *screen) quits() bool {
 	var keys [64]byte
 	n, err := unix.Read(int(t.in.Fd()), keys[:])
 	return err != nil || n <= 0 || bytes.ContainsAny(keys[:n], "qQ")

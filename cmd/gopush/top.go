@@ -119,9 +119,9 @@ func (c *topCmd) Run(ctx context.Context, cli *commands, s streams) error {
 }
 
 // terminal is the one that is refreshed, if a person looks.
-func (c *topCmd) terminal(cli *commands, s streams) (*terminal, error) {
+func (c *topCmd) terminal(cli *commands, s streams) (*screen, error) {
 	if cli.JSON || c.Once {
-		return &terminal{err: s.err}, nil
+		return &screen{err: s.err}, nil
 	}
 	return openTerminal(s)
 }

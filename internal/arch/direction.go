@@ -66,7 +66,6 @@ var Layers = map[string]Layer{
 	// It knows of the cluster what any client knows.
 	"internal/bench": {Imports: []string{"internal/push", "comet/client", "internal/daemon"}},
 
-	"internal/doctor": {Imports: plus(vocabulary, "hbase")},
 	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/coord/zk")},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/coord/zk/zktest", "internal/trace/tracetest"}},

@@ -6,7 +6,7 @@ _gopush_at() {
     commands='' flags='' valued='' args=''
     case $1 in
     '')
-        commands='serve push listen inbox where explain top nodes drain migrate health doctor completion version '
+        commands='serve push listen inbox where explain top nodes drain migrate health bench doctor completion version '
         flags='--help --json '
         valued=' '
         ;;
@@ -71,6 +71,10 @@ _gopush_at() {
         flags='--help --json --ops --ready --timeout '
         valued=' --ops --timeout '
         ;;
+    'bench')
+        flags='--help --json --rate --duration --warmup --size --keys --readers --fetch --public --batch --connections --in-flight --idempotency --settle --keep --ops --yes-really --quiet --web --admin --token-file --data --timeout '
+        valued=' --rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout '
+        ;;
     'doctor')
         flags='--help --json --config --data --role --store --zookeeper --znode-parent --table --timeout '
         valued=' --config --data --role --store --zookeeper --znode-parent --table --timeout '
@@ -106,6 +110,8 @@ _gopush_value() {
     'migrate plan --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate status --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate down --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'doctor --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'doctor --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     esac

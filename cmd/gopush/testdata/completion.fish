@@ -11,7 +11,7 @@ function __gopush_at
             continue
         end
         switch "$at $word"
-            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' health' ' doctor' ' completion' ' version' 
+            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' health' ' bench' ' doctor' ' completion' ' version' 
                 set at (string trim "$at $word")
             case 'migrate up' 'migrate plan' 'migrate status' 'migrate down' 
                 set at (string trim "$at $word")
@@ -47,6 +47,8 @@ function __gopush_at
                 set option $word
             case 'health --ops' 'health --timeout' 
                 set option $word
+            case 'bench --rate' 'bench --duration' 'bench --warmup' 'bench --size' 'bench --keys' 'bench --readers' 'bench --fetch' 'bench --public' 'bench --connections' 'bench --in-flight' 'bench --settle' 'bench --ops' 'bench --web' 'bench --admin' 'bench --token-file' 'bench --data' 'bench --timeout' 
+                set option $word
             case 'doctor --config' 'doctor --data' 'doctor --role' 'doctor --store' 'doctor --zookeeper' 'doctor --znode-parent' 'doctor --table' 'doctor --timeout' 
                 set option $word
             case 
@@ -70,6 +72,7 @@ complete -c gopush -n '__gopush_at ' -a nodes -d 'List the nodes of the cluster.
 complete -c gopush -n '__gopush_at ' -a drain -d 'Have the node that serves a group hand over to another.'
 complete -c gopush -n '__gopush_at ' -a migrate -d 'Make or change the table on HBase.'
 complete -c gopush -n '__gopush_at ' -a health -d 'Ask a process of any role whether it lives, and serves; for health checks.'
+complete -c gopush -n '__gopush_at ' -a bench -d 'Put load on a server, measure it, and prove that nothing is lost.'
 complete -c gopush -n '__gopush_at ' -a doctor -d 'Look for what is wrong, with what to do about it.'
 complete -c gopush -n '__gopush_at ' -a completion -d 'Print the completion of command lines for a shell.'
 complete -c gopush -n '__gopush_at ' -a version -d 'Show the version.'
@@ -205,6 +208,30 @@ complete -c gopush -n '__gopush_at health' -l json -d 'Write results and errors 
 complete -c gopush -n '__gopush_at health' -l ops -d 'Ops listener of the process, default 127.0.0.1:6971.' -x
 complete -c gopush -n '__gopush_at health' -l ready -d 'Ask whether it can serve, not only whether it lives.'
 complete -c gopush -n '__gopush_at health' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at bench' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at bench' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at bench' -l rate -d 'Pushes per second, default 1000.' -x
+complete -c gopush -n '__gopush_at bench' -l duration -d 'How long to measure, default 30s.' -x
+complete -c gopush -n '__gopush_at bench' -l warmup -d 'How long to push before that, default 5s.' -x
+complete -c gopush -n '__gopush_at bench' -l size -d 'Bytes of a message, default 128.' -x
+complete -c gopush -n '__gopush_at bench' -l keys -d 'Keys to push to in turn, default 100.' -x
+complete -c gopush -n '__gopush_at bench' -l readers -d 'Websocket readers of each key, default 1.' -x
+complete -c gopush -n '__gopush_at bench' -l fetch -d 'Readers that poll by HTTP once a second, of the first N keys.' -x
+complete -c gopush -n '__gopush_at bench' -l public -d 'Broadcasts per second, beside the rate: they go to everybody who is connected!' -x
+complete -c gopush -n '__gopush_at bench' -l batch -d 'Push through NDJSON batches, not one request each.'
+complete -c gopush -n '__gopush_at bench' -l connections -d 'Connections that carry pushes; default 64, or 8 for batches.' -x
+complete -c gopush -n '__gopush_at bench' -l in-flight -d 'Pushes that are due and not answered, at most, default 4096.' -x
+complete -c gopush -n '__gopush_at bench' -l idempotency -d 'Push with idempotency keys, so that every retry is safe; on by default.'
+complete -c gopush -n '__gopush_at bench' -l settle -d 'How long readers may take at the end, default 10s.' -x
+complete -c gopush -n '__gopush_at bench' -l keep -d 'Leave the keys; their messages expire.'
+complete -c gopush -n '__gopush_at bench' -l ops -d 'Ops listeners of servers whose processor time to read, separated by commas.' -x
+complete -c gopush -n '__gopush_at bench' -l yes-really -d 'Put the load on servers that are not this machine.'
+complete -c gopush -n '__gopush_at bench' -l quiet -d 'No progress on standard error.'
+complete -c gopush -n '__gopush_at bench' -l web -d 'Public API of the server, default http://127.0.0.1:8090.' -x
+complete -c gopush -n '__gopush_at bench' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x
+complete -c gopush -n '__gopush_at bench' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
+complete -c gopush -n '__gopush_at bench' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
+complete -c gopush -n '__gopush_at bench' -l timeout -d 'How long to wait for an answer.' -x
 complete -c gopush -n '__gopush_at doctor' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at doctor' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at doctor' -l config -d 'Settings file of gopush serve.' -r -F

@@ -19,6 +19,7 @@ _gopush_at() {
             'drain:Have the node that serves a group hand over to another.'
             'migrate:Make or change the table on HBase.'
             'health:Ask a process of any role whether it lives, and serves; for health checks.'
+            'bench:Put load on a server, measure it, and prove that nothing is lost.'
             'doctor:Look for what is wrong, with what to do about it.'
             'completion:Print the completion of command lines for a shell.'
             'version:Show the version.'
@@ -236,6 +237,35 @@ _gopush_at() {
         )
         valued=(--ops --timeout )
         ;;
+    'bench')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--rate:Pushes per second, default 1000.'
+            '--duration:How long to measure, default 30s.'
+            '--warmup:How long to push before that, default 5s.'
+            '--size:Bytes of a message, default 128.'
+            '--keys:Keys to push to in turn, default 100.'
+            '--readers:Websocket readers of each key, default 1.'
+            '--fetch:Readers that poll by HTTP once a second, of the first N keys.'
+            '--public:Broadcasts per second, beside the rate\: they go to everybody who is connected!'
+            '--batch:Push through NDJSON batches, not one request each.'
+            '--connections:Connections that carry pushes; default 64, or 8 for batches.'
+            '--in-flight:Pushes that are due and not answered, at most, default 4096.'
+            '--idempotency:Push with idempotency keys, so that every retry is safe; on by default.'
+            '--settle:How long readers may take at the end, default 10s.'
+            '--keep:Leave the keys; their messages expire.'
+            '--ops:Ops listeners of servers whose processor time to read, separated by commas.'
+            '--yes-really:Put the load on servers that are not this machine.'
+            '--quiet:No progress on standard error.'
+            '--web:Public API of the server, default http\://127.0.0.1\:8090.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout )
+        ;;
     'doctor')
         flags=(
             '--help:Show context-sensitive help.'
@@ -288,6 +318,8 @@ _gopush_value() {
     'migrate plan --config') _files ;;
     'migrate status --config') _files ;;
     'migrate down --config') _files ;;
+    'bench --token-file') _files ;;
+    'bench --data') _files -/ ;;
     'doctor --config') _files ;;
     'doctor --data') _files -/ ;;
     esac
