@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -11,31 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// openPTY makes a pair of terminals: what is typed at one side is read at the other.
-func openPTY(t *testing.T, rows, columns uint16) (person, program *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := int(person.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return person, program
-}
 
 // TestTopAtTerminal: the table is drawn over the one before, as far as the screen goes; q
 // and Ctrl-C end it, and the terminal is as it was.
@@ -50,7 +24,10 @@ func TestTopAtTerminal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := fake(t, said(nodesBefore), said(someKeys), said(nodesAfter), said(someKeys))
 			t.Chdir(t.TempDir())
-			person, program := openPTY(t, 6, 30)
+			person, program := newTerminal(t)
+			if err := unix.IoctlSetWinsize(int(person.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 6, Col: 30}); err != nil {
+				t.Fatal(err)
+			}
 			before, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
 			if err != nil {
 				t.Fatal(err)
