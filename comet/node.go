@@ -22,6 +22,7 @@ type Node struct {
 	met      *metrics      // immutable
 	tracer   *trace.Tracer // immutable
 	table    *table        // immutable
+	busiest  *busiest      // immutable; the keys that are pushed to most
 	public   *channel      // immutable; fed by the follower, not by a sequencer
 	catchUps chan struct{} // bounds reads for connections that are behind
 	pool     sync.Pool     // the websocket library's write buffers
@@ -68,7 +69,7 @@ func New(cfg Config, deps Deps) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, deps: deps, log: deps.Log, tracer: trace.New(deps.Traces, "gopush/comet"),
-		table: newTable(), public: newChannel(push.PublicKey),
+		table: newTable(), busiest: newBusiest(time.Now()), public: newChannel(push.PublicKey),
 		catchUps: make(chan struct{}, cfg.CatchUps), leaving: make(chan struct{}), served: make(chan struct{}),
 		begun: make(chan struct{}, 1),
 	}

@@ -57,8 +57,13 @@ func (n *Node) begin(key push.Key, op *operation) {
 		if ch != nil {
 			n.release(ch, 1)
 		}
-	case start:
-		n.advance(ch)
+	default:
+		if op.kind == opStore || op.kind == opTransient {
+			n.busiest.count(key, op.since)
+		}
+		if start {
+			n.advance(ch)
+		}
 	}
 }
 
@@ -98,28 +103,6 @@ func (n *Node) enqueue(ch *channel, op *operation, maxOps, maxBytes int) (start,
 	}
 	return start, full
 }
-
-// Describe says what is known of a key.
-func (n *Node) Describe(ctx context.Context, key push.Key) (push.KeyInfo, error) {
-	if err := n.owns(key); err != nil {
-		return push.KeyInfo{}, err
-	}
-	info := push.KeyInfo{Group: n.cfg.Member.Group}
-	known := false
-	n.table.peek(key, func(ch *channel) {
-		info.Connections = ch.connections()
-		info.Newest, known = ch.newest()
-	})
-	if known {
-		return info, nil
-	}
-	var err error
-	info.Newest, err = n.deps.Messages.Newest(ctx, key)
-	return info, err
-}
-
-// Connections is how many are open: of clients, in all protocols.
-func (n *Node) Connections() int64 { return n.conns.Load() }
 
 // Time gives a first cursor: every id that is given later is above it.
 func (n *Node) Time(context.Context) (push.ID, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,9 +15,10 @@ import (
 // ZooKeeperServer is how one of ZooKeeper's servers answered.
 type ZooKeeperServer struct {
 	Addr    string
-	Version string // "" when the server keeps it to itself
-	Mode    string // standalone, leader, follower; "" likewise
-	Err     error  // nil: it serves
+	Version string  // "" when the server keeps it to itself
+	Mode    string  // standalone, leader, follower; "" likewise
+	Err     error   // nil: it serves
+	Latency float64 // of its requests on average, in milliseconds; 0 likewise
 }
 
 // zookeeperPing bounds one ping.
@@ -49,6 +51,7 @@ func anyZooKeeper(ctx context.Context, addrs []string) error {
 var (
 	zkVersion = regexp.MustCompile(`(?m)^Zookeeper version: ([^,\s-]+)`)
 	zkMode    = regexp.MustCompile(`(?m)^Mode: (\S+)`)
+	zkLatency = regexp.MustCompile(`(?m)^Latency min/avg/max: [0-9.]+/([0-9.]+)/`)
 )
 
 func pingOne(ctx context.Context, addr string) ZooKeeperServer {
@@ -63,6 +66,7 @@ func pingOne(ctx context.Context, addr string) ZooKeeperServer {
 		s.Err = fmt.Errorf("ZooKeeper at %s serves no requests: it has no quorum", addr)
 	default:
 		s.Version, s.Mode = submatch(zkVersion, text), submatch(zkMode, text)
+		s.Latency, _ = strconv.ParseFloat(submatch(zkLatency, text), 64) // 0 where it is not told
 	}
 	return s
 }

@@ -3,9 +3,11 @@ package message
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"gopush/internal/push"
 )
@@ -103,6 +105,16 @@ func statusName(s push.Status) string {
 func (m *metrics) called(op string, start time.Time) {
 	m.inFlight.WithLabelValues(op).Dec()
 	m.durations.WithLabelValues(op).Observe(time.Since(start).Seconds())
+}
+
+// done is how many calls of an operation have ended, and how long they took altogether.
+func (m *metrics) done(op string) (calls int64, took time.Duration) {
+	h, ok := m.durations.WithLabelValues(op).(prometheus.Metric)
+	var out dto.Metric
+	if !ok || h.Write(&out) != nil {
+		return 0, 0
+	}
+	return int64(min(out.GetHistogram().GetSampleCount(), math.MaxInt64)), time.Duration(out.GetHistogram().GetSampleSum() * float64(time.Second))
 }
 
 func (m *metrics) outcome(op string, err error) {

@@ -20,6 +20,7 @@ import (
 //
 // Broken once by not counting what is fenced, and once by counting a save as one
 // operation whatever it holds.
+// Broken once more by telling the time of reads as that of saves.
 func TestMetrics(t *testing.T) {
 	store, err := embedded.Open(embedded.Config{Dir: t.TempDir()}, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
@@ -61,6 +62,14 @@ gopush_message_refusals_total{reason="late"} 0
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "gopush_message_messages_total", "gopush_message_refusals_total"); err != nil {
 		t.Error(err)
+	}
+	before := svc.Counts()
+	if _, err := svc.Read(t.Context(), "a", push.Span{Limit: 1}); err != nil {
+		t.Fatal(err)
+	}
+	// The two rows of one frame are one call.
+	if c := svc.Counts(); c.Saves != 2 || c.Reads != before.Reads+1 || c.SaveTime != before.SaveTime || c.SaveTime <= 0 || c.ReadTime <= before.ReadTime || c.Pushes != 0 {
+		t.Errorf("counts: %+v, before that %+v", c, before)
 	}
 	if got := counted(t, reg, "gopush_store_operations_total"); got["save ok"] != 3 || got["recall not_found"] != 1 || got["find ok"] != 3 {
 		t.Errorf("operations of the store: %v", got)

@@ -181,3 +181,11 @@ func (s *Service) Recall(ctx context.Context, key push.Key, id push.ID, fence rp
 func (s *Service) Delete(ctx context.Context, key push.Key, upTo push.ID, fence rpc.Fence) error {
 	return s.change(ctx, fence, func(ctx context.Context) error { return s.store.Delete(ctx, key, upTo) })
 }
+
+// Counts are what the metrics have counted.
+func (s *Service) Counts() push.Counts {
+	var c push.Counts
+	c.Saves, c.SaveTime = s.met.done("save")
+	c.Reads, c.ReadTime = s.met.done("read")
+	return c
+}

@@ -95,7 +95,11 @@ type Comet interface {
 	Push(ctx context.Context, p push.Push, done func(push.Receipt, error))
 	Recall(ctx context.Context, key push.Key, id push.ID) error
 	Delete(ctx context.Context, key push.Key) error
-	Describe(ctx context.Context, key push.Key) (push.KeyInfo, error)
+	// Describe is what the node knows of the key, and how the cursors of its
+	// connections stand to an id; 0: to none.
+	Describe(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error)
+	// Top are the keys that the node is pushed to most, the busiest first.
+	Top(ctx context.Context, limit int) ([]push.BusyKey, error)
 	// Time returns an id below every id that the node will give from now on.
 	Time(ctx context.Context) (push.ID, error)
 	// Status is what the node says of itself, whether or not it serves.

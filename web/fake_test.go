@@ -42,6 +42,9 @@ type cluster struct {
 	ignored int // how many pushes they got then
 	// statuses are what nodes say of themselves, by address; others say nothing.
 	statuses map[string]push.NodeStatus
+	// top are the busiest keys, by address; others say nothing.
+	top   map[string][]push.BusyKey
+	floor push.ID // of every term
 }
 
 type history struct {
@@ -333,10 +336,47 @@ func (n *node) Delete(_ context.Context, key push.Key) error {
 	return nil
 }
 
-func (n *node) Describe(_ context.Context, key push.Key) (push.KeyInfo, error) {
+// Describe tells of the two connections that each key has at each node, one at the
+// newest message and one that has none.
+func (n *node) Describe(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error) {
 	newest, err := n.Newest(context.Background(), key)
-	g, _ := n.View().Owner(key)
-	return push.KeyInfo{Group: g.Group, Connections: 2, Newest: newest}, err
+	n.mu.Lock()
+	hangs := n.stopped
+	n.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return push.KeyInfo{}, push.Wrap(push.KindNoNode, ctx.Err(), "it hangs")
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	info := push.KeyInfo{Connections: 2, Newest: newest, Behind: 1, Cursors: []push.ID{0, newest}}
+	for name, g := range n.view.Groups {
+		if g.RPC == n.addr {
+			info.Group, info.Epoch, info.Floor = name, g.Epoch, n.floor
+		}
+	}
+	info.Standing.Before = 1
+	switch {
+	case newest < about:
+		info.Standing.Before++
+	case newest == about:
+		info.Standing.At++
+	default:
+		info.Standing.Past++
+	}
+	return info, err
+}
+
+// Top is what the test has set for the address; others hang.
+func (n *node) Top(ctx context.Context, limit int) ([]push.BusyKey, error) {
+	n.mu.Lock()
+	keys, ok := n.top[n.addr]
+	n.mu.Unlock()
+	if !ok {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return keys[:min(limit, len(keys))], nil
 }
 
 // Status is that of each address; nobody answers but who is in the map.

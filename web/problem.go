@@ -23,6 +23,8 @@ type problem struct {
 	Detail    string    `json:"detail"`
 	Retryable bool      `json:"retryable"`
 	RequestID string    `json:"request_id"`
+
+	Message *explanation `json:"message,omitempty"` // of an id under which there is nothing
 }
 
 // class is how HTTP shows a kind of error.
@@ -114,6 +116,9 @@ func writeProblem(w http.ResponseWriter, err error) {
 	}
 	if c.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="gopush"`)
+	}
+	if e, ok := errors.AsType[*unexplained](err); ok {
+		p.Message = e.known
 	}
 	body, _ := json.Marshal(p) // strings and numbers alone: cannot fail
 	reply(w, c.status, "application/problem+json", body)

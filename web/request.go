@@ -203,17 +203,18 @@ func (q query) cursor(name string) (push.ID, error) {
 	return push.ParseID(q.Get(name))
 }
 
-// limit reads how many messages a page may hold.
-func (q query) limit() (int, error) {
+// limit reads how many things a reply may hold: def, if it does not say; never more
+// than most.
+func (q query) limit(def, most int) (int, error) {
 	if !q.Has("limit") {
-		return defaultLimit, nil
+		return def, nil
 	}
 	n, err := strconv.ParseUint(q.Get("limit"), 10, 64)
 	if errors.Is(err, strconv.ErrRange) {
-		return maxLimit, nil // a number all the same
+		return most, nil // a number all the same
 	}
 	if err != nil || n == 0 {
-		return 0, push.E(push.KindBadRequest, "limit must be a whole number, 1 to %d", maxLimit)
+		return 0, push.E(push.KindBadRequest, "limit must be a whole number, 1 to %d", most)
 	}
-	return int(min(n, maxLimit)), nil
+	return int(min(n, uint64(most))), nil //nolint:gosec // neither is negative
 }

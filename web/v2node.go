@@ -80,7 +80,7 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	var info push.KeyInfo
 	err = s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) (err error) {
-		info, err = c.Describe(ctx, key)
+		info, err = c.Describe(ctx, key, 0)
 		return err
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ type nodeState struct {
 	// What the node itself has said; nothing, if it is older than the question.
 	Version     string    `json:"version,omitempty"` // of its build
 	Load        *nodeLoad `json:"load,omitempty"`
+	Counts      *counts   `json:"counts,omitempty"`
 	Unreachable bool      `json:"unreachable,omitempty"` // it has said nothing in time
 }
 
@@ -31,6 +32,19 @@ type nodeState struct {
 type nodeLoad struct {
 	Connections int64 `json:"connections"` // of clients
 	InFlight    int64 `json:"in_flight"`   // pushes, writes and reads without an answer yet
+}
+
+// counts are what a node has done since it began: a comet has the first three, a message
+// node the others.
+type counts struct {
+	Pushes     *int64 `json:"pushes,omitempty"`     // that were acknowledged
+	Deliveries *int64 `json:"deliveries,omitempty"` // messages written to connections
+	Behind     *int64 `json:"behind,omitempty"`     // streams of connections that read from the store right now
+
+	Saves       *int64   `json:"saves,omitempty"` // calls of the store that are done
+	SaveSeconds *float64 `json:"save_seconds,omitempty"`
+	Reads       *int64   `json:"reads,omitempty"`
+	ReadSeconds *float64 `json:"read_seconds,omitempty"`
 }
 
 // The roles of nodes that are listed.
@@ -94,6 +108,18 @@ func (n *nodeState) told(is push.NodeStatus, err error) {
 		n.Unreachable = true
 	case is.Version != "":
 		n.Version, n.Load = is.Version, &nodeLoad{Connections: is.Connections, InFlight: is.InFlight}
+	}
+	if err == nil && is.Counted {
+		n.Counts = countsOf(n.Role, is.Counts)
+	}
+}
+
+func countsOf(role string, c push.Counts) *counts {
+	if role == roleComet {
+		return &counts{Pushes: &c.Pushes, Deliveries: &c.Deliveries, Behind: &c.Behind}
+	}
+	return &counts{
+		Saves: &c.Saves, SaveSeconds: new(c.SaveTime.Seconds()), Reads: &c.Reads, ReadSeconds: new(c.ReadTime.Seconds()),
 	}
 }
 

@@ -40,17 +40,18 @@ func TestDrain(t *testing.T) {
 func TestNodes(t *testing.T) {
 	c := newCluster(t, "node1", "node2", "node3", "node4")
 	c.statuses = map[string]push.NodeStatus{
-		"node1:6970": {Version: "v1.2.3", Connections: 7, InFlight: 2}, "node2:6970": {}, "127.0.0.1:8070": {Version: "v1.2.4", InFlight: 3},
+		"node1:6970": {Version: "v1.2.3", Connections: 7, InFlight: 2, Counted: true, Counts: push.Counts{Pushes: 11, Deliveries: 12}},
+		"node2:6970": {}, "127.0.0.1:8070": {Version: "v1.2.4", InFlight: 3, Counted: true, Counts: push.Counts{Saves: 5, SaveTime: 1500 * time.Millisecond}},
 	}
 	h := newHarness(t, c, func(cfg *Config) { cfg.StatusTimeout = 2 * time.Second })
 	c.edit("node4", gone)
 	a := h.call(t, "GET", "/v2/nodes", "")
 	want := `{"nodes":[` +
-		`{"id":"node1.1","name":"node1","role":"comet","group":"node1","address":"node1:6970","epoch":3,"state":"serving","version":"v1.2.3","load":{"connections":7,"in_flight":2}},` +
+		`{"id":"node1.1","name":"node1","role":"comet","group":"node1","address":"node1:6970","epoch":3,"state":"serving","version":"v1.2.3","load":{"connections":7,"in_flight":2},"counts":{"pushes":11,"deliveries":12,"behind":0}},` +
 		`{"id":"node2.1","name":"node2","role":"comet","group":"node2","address":"node2:6970","epoch":3,"state":"serving"},` +
 		`{"id":"node3.1","name":"node3","role":"comet","group":"node3","address":"node3:6970","epoch":3,"state":"serving","unreachable":true},` +
 		`{"name":"node4","role":"comet","group":"node4","address":"","epoch":3,"state":"waiting"},` +
-		`{"name":"127.0.0.1:8070","role":"message","group":"","address":"127.0.0.1:8070","epoch":0,"state":"serving","version":"v1.2.4","load":{"connections":0,"in_flight":3}}]}`
+		`{"name":"127.0.0.1:8070","role":"message","group":"","address":"127.0.0.1:8070","epoch":0,"state":"serving","version":"v1.2.4","load":{"connections":0,"in_flight":3},"counts":{"saves":5,"save_seconds":1.5,"reads":0,"read_seconds":0}}]}`
 	if got := strings.TrimSpace(a.body); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -36,7 +36,7 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := q.limit()
+	limit, err := q.limit(defaultLimit, maxLimit)
 	if err != nil {
 		return err
 	}

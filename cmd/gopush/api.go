@@ -90,6 +90,8 @@ type problem struct {
 	Retryable bool      `json:"retryable"`
 	RequestID string    `json:"request_id"`
 
+	Message json.RawMessage `json:"message"` // what is known of a message that is not there
+
 	retryAfter string // seconds, as the header gave them
 	path       string // that was asked
 	closed     bool   // it came as a close of a stream, with its code as Status

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type doctorCmd struct {
 	Config string `help:"Settings file of gopush serve." type:"path" placeholder:"FILE"`
 	Data   string `help:"Data folder." placeholder:"FOLDER"`
+	Role   string `help:"Of the process: message, comet, web or all. Without it the one that the settings file is named after, as in message.yaml, else all." placeholder:"ROLE"`
 	Store  string `help:"Where messages are kept: embedded, in the data folder, or hbase." env:"GOPUSH_STORE" placeholder:"KIND"`
 	hbaseFlags
 	Timeout time.Duration `help:"How long the whole may take." default:"1m"`
@@ -34,12 +36,12 @@ func (c *doctorCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	if err != nil {
 		return err
 	}
-	patient := doctor.Patient{
-		Folder:       doctor.Folder{Path: settings.Data, InUse: serve.InUse, Format: serve.StoreFormat},
-		Connections:  settings.Comet.MaxConnections,
-		Certificates: certificatesOf(&settings),
+	roles, err := c.roles(settings)
+	if err != nil {
+		return err
 	}
-	if settings.Store.Kind == "hbase" {
+	patient := patientOf(settings, roles)
+	if settings.Store.Kind == "hbase" && roles.Has(serve.Message) {
 		target, err := targetOf(settings.Store)
 		if err != nil {
 			return err
@@ -58,6 +60,53 @@ func (c *doctorCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	return printReport(doctor.Examine(ctx, patient), cli.JSON, s)
+}
+
+// roles are those of the flag, or of the name of the settings file: the roles of a cluster
+// have one each.
+func (c *doctorCmd) roles(settings config.Serve) (serve.Roles, error) {
+	if c.Role != "" {
+		roles, err := serve.ParseRoles(c.Role)
+		if err != nil {
+			return 0, usage("--role: %w", err)
+		}
+		return roles, nil
+	}
+	name := strings.TrimSuffix(filepath.Base(c.Config), filepath.Ext(c.Config))
+	if roles, err := serve.ParseRoles(name); err == nil && settings.Coordination.Kind == "zookeeper" {
+		return roles, nil
+	}
+	return serve.All, nil
+}
+
+// patientOf is what is examined of a process with these roles, but for HBase.
+func patientOf(settings config.Serve, roles serve.Roles) doctor.Patient {
+	p := doctor.Patient{Ops: settings.Ops, Certificates: certificatesOf(&settings), Listeners: []doctor.Listener{
+		{Setting: "ops", Addr: settings.Ops, Gives: "metrics and profiles"},
+	}}
+	if serve.NeedsFolder(settings, roles) {
+		p.Folder = doctor.Folder{Path: settings.Data, InUse: serve.InUse, Format: serve.StoreFormat}
+	}
+	if roles.Has(serve.Comet) {
+		p.Connections = settings.Comet.MaxConnections
+	}
+	if roles.Has(serve.Web) {
+		p.Listeners = append(p.Listeners, doctor.Listener{
+			Setting: "web.admin", Addr: settings.Web.Admin, Gives: "the admin API, which only its token keeps closed",
+		})
+	}
+	if settings.Coordination.Kind == "zookeeper" {
+		p.Coordination = &doctor.Coordination{
+			Servers: settings.CoordinationServers(), Root: settings.Coordination.Root, User: settings.Coordination.User,
+			Session: settings.Coordination.Session,
+			Shared:  settings.Store.Kind == "hbase" && roles.Has(serve.Message) && len(settings.Coordination.Servers) == 0,
+			Ping:    hbase.PingZooKeeper,
+			Look: func(ctx context.Context) (doctor.Sight, error) {
+				return serve.Look(ctx, settings, command.ZooKeeperPassword())
+			},
+		}
+	}
+	return p
 }
 
 func (c *doctorCmd) settings() (config.Serve, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,12 @@ import (
 // TestDoctor of the embedded store: fine in an empty folder, and beside a server
 // that runs; not fine where the data folder cannot be one.
 func TestDoctor(t *testing.T) {
-	got := gopush(t, "", "--json", "doctor")
+	t.Chdir(t.TempDir())
+	// Others may listen on the ports of the defaults.
+	if err := os.WriteFile("settings.yaml", []byte("ops: 127.0.0.1:0\nweb: {admin: \"127.0.0.1:0\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := gopushHere(t.Context(), "", "--json", "doctor", "--config", "settings.yaml")
 	var r doctor.Report
 	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.code != exitOK || !r.Healthy || len(r.Findings) < 3 {
 		t.Errorf("%v %+v", err, got)
@@ -26,6 +32,52 @@ func TestDoctor(t *testing.T) {
 	if got.code != exitFailure || !strings.Contains(got.out, "wrong    data folder: file is not a folder\n         -> Name a folder with --data.\n") ||
 		got.err != "gopush: something is wrong; see above\n" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestDoctorOfRole: what a role does not need is not looked for. The role is the flag's, or
+// that of the name of the settings.
+//
+// Broken once by asking a message node on HBase for a data folder, and once by examining
+// HBase for a comet.
+func TestDoctorOfRole(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const settings = `
+data: missing
+store: {kind: hbase, zookeeper: ["127.0.0.1:1"]}
+coordination: {kind: zookeeper}
+ops: 127.0.0.1:1
+`
+	for _, name := range []string{"message.yaml", "comet.yaml", "all.yaml"} {
+		if err := os.WriteFile(name, []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const folder, hbase, admin, files = "none is needed", "ZooKeeper: ZooKeeper at 127.0.0.1:1", "web.admin: ", "connections"
+	for args, has := range map[string][]string{
+		"--config message.yaml":              {folder, hbase},
+		"--config comet.yaml":                {folder, "coordination: ", files},
+		"--config all.yaml":                  {hbase, admin, "missing does not exist yet", files},
+		"--config all.yaml --role web":       {admin, "missing does not exist yet"},
+		"--config comet.yaml --role message": {folder, hbase},
+	} {
+		got := gopushHere(t.Context(), "", append([]string{"doctor"}, strings.Fields(args)...)...)
+		if got.code != exitFailure { // there is no ZooKeeper
+			t.Errorf("%s: %+v", args, got)
+		}
+		for _, part := range []string{folder, hbase, admin, "missing does not exist yet"} {
+			if want := slices.Contains(has, part); want != strings.Contains(got.out, part) {
+				t.Errorf("%s: %q is there, or missing:\n%s", args, part, got.out)
+			}
+		}
+		for _, part := range has {
+			if !strings.Contains(got.out, part) {
+				t.Errorf("%s: there is no %q:\n%s", args, part, got.out)
+			}
+		}
+	}
+	if got := gopushHere(t.Context(), "", "doctor", "--role", "sweeper"); got.code != exitUsage || !strings.Contains(got.err, "message, comet, web or all") {
+		t.Errorf("no such role: %+v", got)
 	}
 }
 

@@ -25,10 +25,28 @@ const (
 	exitTooSlow = 6 // only bench: nothing is broken, but the rate was not reached
 )
 
+// exitCodes are all that a command ends with, as the help and docs/tools.md have them.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "done"},
+	{exitFailure, "failed"},
+	{exitUsage, "wrong usage or settings"},
+	{exitRetry, "not reachable or to be tried again later"},
+	{exitRefused, "refused by the server"},
+	{exitBroken, "of bench: a promise was broken"},
+	{exitTooSlow, "of bench: the rate was not reached"},
+}
+
 // exitHelp is the part of the help that documents them.
-const exitHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings, " +
-	"3 not reachable or to be tried again later, 4 refused by the server; " +
-	"of bench also 5 a promise was broken, 6 the rate was not reached."
+func exitHelp() string {
+	list := make([]string, len(exitCodes))
+	for i, e := range exitCodes {
+		list[i] = fmt.Sprintf("%d %s", e.code, e.meaning)
+	}
+	return "Exit codes: " + strings.Join(list, ", ") + "."
+}
 
 // errInterrupted ends a command that runs until Ctrl-C; nothing is wrong.
 var errInterrupted = errors.New("interrupted")

@@ -30,18 +30,21 @@ type streams struct {
 type commands struct {
 	JSON bool `help:"Write results and errors as JSON." name:"json"`
 
-	Serve   serveCmd   `cmd:"" help:"Run comet, message and web in one process."`
-	Push    pushCmd    `cmd:"" help:"Push one message to a key."`
-	Listen  listenCmd  `cmd:"" help:"Print the messages of a key as they come."`
-	Inbox   inboxCmd   `cmd:"" help:"Print the stored messages of a key."`
-	Where   whereCmd   `cmd:"" help:"Show which node a key lives on."`
-	Nodes   nodesCmd   `cmd:"" help:"List the nodes of the cluster."`
-	Drain   drainCmd   `cmd:"" help:"Have the node that serves a group hand over to another."`
-	Migrate migrateCmd `cmd:"" help:"Make or change the table on HBase."`
-	Health  healthCmd  `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
-	Bench   benchCmd   `cmd:"" help:"Put load on a server, measure it, and prove that nothing is lost."`
-	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong, with what to do about it."`
-	Version versionCmd `cmd:"" help:"Show the version."`
+	Serve      serveCmd      `cmd:"" help:"Run comet, message and web in one process."`
+	Push       pushCmd       `cmd:"" help:"Push one message to a key."`
+	Listen     listenCmd     `cmd:"" help:"Print the messages of a key as they come."`
+	Inbox      inboxCmd      `cmd:"" help:"Print the stored messages of a key."`
+	Where      whereCmd      `cmd:"" help:"Show which node a key lives on."`
+	Explain    explainCmd    `cmd:"" help:"Tell what has become of one message."`
+	Top        topCmd        `cmd:"" help:"Show what the nodes do, and the busiest keys, again and again."`
+	Nodes      nodesCmd      `cmd:"" help:"List the nodes of the cluster."`
+	Drain      drainCmd      `cmd:"" help:"Have the node that serves a group hand over to another."`
+	Migrate    migrateCmd    `cmd:"" help:"Make or change the table on HBase."`
+	Health     healthCmd     `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
+	Bench      benchCmd      `cmd:"" help:"Put load on a server, measure it, and prove that nothing is lost."`
+	Doctor     doctorCmd     `cmd:"" help:"Look for what is wrong, with what to do about it."`
+	Completion completionCmd `cmd:"" help:"Print the completion of command lines for a shell."`
+	Version    versionCmd    `cmd:"" help:"Show the version."`
 }
 
 func main() {
@@ -59,7 +62,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	var cli commands
 	helped := false
 	app, err := kong.New(&cli, kong.Name("gopush"), kong.Writers(io.out, io.err),
-		kong.Description("Durable real-time push: a device that is offline misses nothing.\n\n"+exitHelp),
+		kong.Description("Durable real-time push: a device that is offline misses nothing.\n\n"+exitHelp()),
 		// Kong ends the process itself after help. Here it only notes it, so that
 		// a command line is a function.
 		kong.Exit(func(int) { helped = true }),

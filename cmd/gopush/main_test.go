@@ -127,7 +127,7 @@ func refuses(status int, code, detail string, retryable bool) answer {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "bench", "doctor", "version"} {
+	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "explain", "top", "completion", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "bench", "doctor", "version"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80")
 			golden := filepath.Join("testdata", strings.TrimSuffix("help-"+strings.ReplaceAll(name, " ", "-"), "-")+".txt")
@@ -171,6 +171,11 @@ func TestUsage(t *testing.T) {
 		"inbox k --limit 0":                     "at least 1",
 		"inbox k --web ::":                      "http://host:port",
 		"where \x02":                            "control character",
+		"explain k":                             "KEY ID",
+		"explain k 0":                           "no message's id",
+		"explain k 1x":                          "not a decimal number",
+		"explain \x02 16":                       "control character",
+		"explain --public k 16":                 "explain --public 16",
 		"listen k --after 1x":                   "not a decimal number",
 		"listen k --count=-1":                   "must not be negative",
 		"listen \x7f":                           "control character",

@@ -30,9 +30,10 @@ type node struct {
 	Epoch   int64  `json:"epoch"`
 	State   string `json:"state"`
 
-	Version     string `json:"version,omitempty"`
-	Load        *load  `json:"load,omitempty"`
-	Unreachable bool   `json:"unreachable,omitempty"`
+	Version     string  `json:"version,omitempty"`
+	Load        *load   `json:"load,omitempty"`
+	Counts      *counts `json:"counts,omitempty"`
+	Unreachable bool    `json:"unreachable,omitempty"`
 }
 
 // load is what a node has to do right now.

@@ -70,7 +70,7 @@ var Layers = map[string]Layer{
 	// It knows of the cluster what any client knows.
 	"internal/bench": {Imports: []string{"internal/push", "comet/client", "internal/daemon"}},
 
-	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert"), Tests: []string{"internal/cert/certtest"}},
+	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert", "internal/coord/zk"), Tests: []string{"internal/cert/certtest"}},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
 	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},

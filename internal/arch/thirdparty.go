@@ -35,6 +35,7 @@ var ThirdParty = map[string]Use{
 	"go.opentelemetry.io/otel":  {By: []string{"internal/trace", "internal/trace/otlp", "internal/trace/tracetest"}},
 	"go.opentelemetry.io/proto": {By: []string{"internal/trace/tracetest"}},
 	"golang.org/x/sync":         {By: everywhere},
+	"golang.org/x/sys":          {By: []string{"cmd/gopush"}}, // the terminal
 	"github.com/google/go-cmp":  {Tests: everywhere},
 	"go.uber.org/goleak":        {Tests: everywhere},
 	"pgregory.net/rapid":        {Tests: everywhere},

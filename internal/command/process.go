@@ -18,6 +18,9 @@ import (
 // passwordEnv holds ZooKeeper's password, which is in no file of settings.
 const passwordEnv = "GOPUSH_ZOOKEEPER_PASSWORD"
 
+// ZooKeeperPassword is that of the environment, or empty.
+func ZooKeeperPassword() string { return os.Getenv(passwordEnv) }
+
 // Process is one that serves.
 type Process struct {
 	Name  string // what it calls itself
@@ -87,7 +90,7 @@ func (p *Process) open(ctx context.Context, settings config.Serve) (*serve.Syste
 		log.WarnContext(ctx, "few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
 	}
 	sys, err := serve.New(serve.Config{ //nolint:contextcheck // what it opens lasts until Close
-		Settings: settings, Roles: p.Roles, LogLevel: level, ZooKeeperPassword: os.Getenv(passwordEnv),
+		Settings: settings, Roles: p.Roles, LogLevel: level, ZooKeeperPassword: ZooKeeperPassword(),
 	}, log)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start: %w", err)

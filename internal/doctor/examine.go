@@ -5,18 +5,21 @@ import (
 	"time"
 )
 
-// Patient is what is examined. HBase nil: the store is the embedded one.
+// Patient is what is examined.
 type Patient struct {
-	Folder      Folder
-	Connections int // that are allowed
-	HBase       *Cluster
-	// Certificates are those that the settings name.
-	Certificates []Certificate
+	Folder       Folder        // its Path empty: nothing is kept in one
+	Connections  int           // that are allowed
+	Ops          string        // the ops listener, host:port
+	Listeners    []Listener    // that are for operators alone
+	HBase        *Cluster      // nil: the store is another one, or not of this process
+	Coordination *Coordination // nil: it is within the process
+	Certificates []Certificate // that the settings name
 }
 
 // Examine makes all checks.
 func Examine(ctx context.Context, p Patient) Report {
-	found := []Finding{openFiles(p.Connections)}
+	found := append([]Finding{openFiles(p.Connections)}, usedFiles(ctx, p.Ops)...)
+	found = append(found, openListeners(ctx, p.Listeners, ownAddresses)...)
 	if p.HBase != nil {
 		p.Folder.Format = nil // the store is elsewhere
 	}
@@ -24,6 +27,9 @@ func Examine(ctx context.Context, p Patient) Report {
 	found = append(found, certificates(p.Certificates, time.Now())...)
 	if p.HBase != nil {
 		found = append(found, hbaseChecks(ctx, *p.HBase)...)
+	}
+	if p.Coordination != nil {
+		found = append(found, coordination(ctx, *p.Coordination)...)
 	}
 	return report(found)
 }

@@ -28,6 +28,9 @@ type Folder struct {
 // dataFolder looks at the folder. One that is missing will be made.
 func dataFolder(f Folder) []Finding {
 	const check = about("data folder")
+	if f.Path == "" {
+		return []Finding{check.ok("none is needed: this role keeps nothing in one")}
+	}
 	info, err := os.Stat(f.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -23,6 +23,16 @@ func folder(path, who, found string, err error) Folder {
 	}
 }
 
+// TestNoFolder: a role that keeps nothing is not asked for a folder.
+//
+// Broken once by looking for the folder with no name.
+func TestNoFolder(t *testing.T) {
+	found := dataFolder(Folder{})
+	if len(found) != 1 || found[0].Verdict != OK || found[0].Seen != "none is needed: this role keeps nothing in one" {
+		t.Errorf("%+v", found)
+	}
+}
+
 func TestFolder(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

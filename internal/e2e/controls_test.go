@@ -85,7 +85,7 @@ func frozenAndThawed(t *testing.T, program Program) *stage {
 	_, epoch := f.Primary("node1")
 	successor.Restart()
 	client := dialComet(t, deposed)
-	if _, err := client.Describe(t.Context(), stageKey); err != nil { // there is a connection now, in any case
+	if _, err := client.Describe(t.Context(), stageKey, 0); err != nil { // there is a connection now, in any case
 		t.Logf("before it stands still: %v", err)
 	}
 	deposed.Freeze()

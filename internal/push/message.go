@@ -43,18 +43,3 @@ type Receipt struct {
 	// body was acknowledged with this ID.
 	Duplicate bool
 }
-
-// KeyInfo says where a key lives and what is known of it there.
-type KeyInfo struct {
-	Group       string // the comet group that owns the key
-	Connections int
-	Newest      ID // 0: the key has no message
-}
-
-// NodeStatus is what a node says of itself. The zero value is that of an older node,
-// which does not tell.
-type NodeStatus struct {
-	Version     string // of its build, for people to read
-	Connections int64  // of clients; none but a comet has any
-	InFlight    int64  // pushes, writes and reads that it has not answered yet
-}

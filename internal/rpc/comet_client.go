@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"gopush/internal/push"
 	"gopush/internal/rpc/pb"
@@ -83,11 +85,11 @@ func (c *CometClient) Delete(ctx context.Context, key push.Key) error {
 	})
 }
 
-// Describe says what the comet knows of key.
-func (c *CometClient) Describe(ctx context.Context, key push.Key) (push.KeyInfo, error) {
+// Describe says what the comet knows of key, and how its cursors stand to about.
+func (c *CometClient) Describe(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error) {
 	var info push.KeyInfo
 	err := c.call(ctx, cometRead, func(ctx context.Context, to pb.CometClient, o ...grpc.CallOption) error {
-		a, err := to.Describe(ctx, &pb.DescribeRequest{Key: []byte(key)}, o...)
+		a, err := to.Describe(ctx, &pb.DescribeRequest{Key: []byte(key), About: int64(about)}, o...)
 		info = infoFromPB(a)
 		return err
 	})
@@ -113,6 +115,24 @@ func (c *CometClient) Status(ctx context.Context) (push.NodeStatus, error) {
 	}
 	defer c.pool.release(to)
 	return statusFrom(ctx, &to.remote, cometRead, to.client.Status)
+}
+
+// Top are the keys that the node is pushed to most, the busiest first; none from a node
+// that is too old to know.
+func (c *CometClient) Top(ctx context.Context, limit int) ([]push.BusyKey, error) {
+	to, err := c.pool.acquire(c.addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.pool.release(to)
+	a, err := unary(ctx, &to.remote, cometRead, func(ctx context.Context, o ...grpc.CallOption) (*pb.TopReply, error) {
+		a, err := to.client.Top(ctx, &pb.TopRequest{Limit: clamp32(limit)}, o...)
+		if status.Code(err) == codes.Unimplemented {
+			return &pb.TopReply{}, nil
+		}
+		return a, err
+	})
+	return topFromPB(a), err
 }
 
 // Follow gives the events of the public stream to send, in order, until the

@@ -22,7 +22,10 @@ func TestUnaryCallsOfTheComet(t *testing.T) {
 			log = append(log, fmt.Sprintf("%s %d", key, id))
 			return nil
 		},
-		describe: func(_ context.Context, key push.Key) (push.KeyInfo, error) {
+		describe: func(_ context.Context, key push.Key, about push.ID) (push.KeyInfo, error) {
+			if key == "user" && about != 48 {
+				t.Errorf("asked about %d", about)
+			}
 			if key != "user" {
 				return push.KeyInfo{}, push.E(push.KindWrongNode, "ask another")
 			}
@@ -38,12 +41,12 @@ func TestUnaryCallsOfTheComet(t *testing.T) {
 		t.Error(err)
 	}
 	same(t, log, []string{"user 32", "\x01public 0"})
-	got, err := c.Describe(t.Context(), "user")
+	got, err := c.Describe(t.Context(), "user", 48)
 	if err != nil {
 		t.Error(err)
 	}
 	same(t, got, info)
-	_, err = c.Describe(t.Context(), "other")
+	_, err = c.Describe(t.Context(), "other", 0)
 	wantKind(t, err, push.KindWrongNode)
 	if id, err := c.Time(t.Context()); err != nil || id != 160 {
 		t.Errorf("got %d, error %v", id, err)

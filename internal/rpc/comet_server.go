@@ -156,7 +156,7 @@ func (c *cometServer) Describe(ctx context.Context, r *pb.DescribeRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.svc.Describe(ctx, key)
+	info, err := c.svc.Describe(ctx, key, push.ID(r.GetAbout()))
 	return infoToPB(info), err
 }
 
@@ -170,7 +170,13 @@ func (c *cometServer) Time(ctx context.Context, _ *pb.TimeRequest) (*pb.TimeRepl
 func (c *cometServer) Status(context.Context, *pb.StatusRequest) (*pb.StatusReply, error) {
 	return &pb.StatusReply{
 		Version: []byte(c.h.Version), Connections: c.svc.Connections(), InFlight: c.pushes.open.Load(),
+		Counts: countsToPB(c.svc.Counts()),
 	}, nil
+}
+
+// Top answers the unary call.
+func (c *cometServer) Top(_ context.Context, r *pb.TopRequest) (*pb.TopReply, error) {
+	return topToPB(c.svc.Top(int(max(0, r.GetLimit())))), nil
 }
 
 // Follow sends events until the client or the service ends, or the node drains.

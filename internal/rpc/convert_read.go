@@ -63,14 +63,6 @@ func fenceToPB(f Fence) *pb.Fence { return &pb.Fence{Group: some(f.Group), Epoch
 
 func fenceFromPB(f *pb.Fence) Fence { return Fence{Group: string(f.GetGroup()), Epoch: f.GetEpoch()} }
 
-func infoToPB(i push.KeyInfo) *pb.DescribeReply {
-	return &pb.DescribeReply{Group: some(i.Group), Connections: int64(i.Connections), Newest: int64(i.Newest)}
-}
-
-func infoFromPB(i *pb.DescribeReply) push.KeyInfo {
-	return push.KeyInfo{Group: string(i.GetGroup()), Connections: int(i.GetConnections()), Newest: push.ID(i.GetNewest())}
-}
-
 func eventToPB(e *Event) *pb.Event {
 	out := &pb.Event{Kind: uint32(e.Kind), Id: int64(e.ID), Trace: some(e.Trace)}
 	if e.Kind == EventMessage {

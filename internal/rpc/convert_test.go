@@ -190,7 +190,13 @@ func TestSmallOnesSurvive(t *testing.T) {
 		fence := Fence{Group: anyText.Draw(t, "group"), Epoch: rapid.Int64().Draw(t, "epoch")}
 		same(t, fenceFromPB(over(t, fenceToPB(fence), new(pb.Fence))), fence)
 
-		info := push.KeyInfo{Group: anyText.Draw(t, "owner"), Connections: rapid.Int().Draw(t, "connections"), Newest: anyID.Draw(t, "newest")}
+		number := func(name string) int { return rapid.Int().Draw(t, name) }
+		info := push.KeyInfo{
+			Group: anyText.Draw(t, "owner"), Connections: number("connections"), Newest: anyID.Draw(t, "newest"),
+			Epoch: rapid.Int64().Draw(t, "its epoch"), Floor: anyID.Draw(t, "floor"), Behind: number("behind"),
+			Standing: push.Standing{Before: number("before"), At: number("at"), Past: number("past")},
+			Cursors:  someOf(t, anyID, 0, 5, "cursors"),
+		}
 		same(t, infoFromPB(over(t, infoToPB(info), new(pb.DescribeReply))), info)
 
 		event := Event{Kind: EventKind(rapid.Byte().Draw(t, "kind")), ID: anyID.Draw(t, "id")}

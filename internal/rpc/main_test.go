@@ -29,6 +29,9 @@ type fakeMessage struct {
 }
 
 func (f *fakeMessage) Fence(ctx context.Context, fence Fence) error { return f.fence(ctx, fence) }
+func (f *fakeMessage) Counts() push.Counts {
+	return push.Counts{Saves: 8, SaveTime: time.Second, Reads: 9, ReadTime: time.Minute}
+}
 
 func (f *fakeMessage) Save(ctx context.Context, writes []push.Write, done func(int, push.Written, error)) {
 	if f.save != nil {
@@ -75,7 +78,8 @@ func stored(w *push.Write) push.Written {
 type fakeComet struct {
 	push     func(ctx context.Context, p push.Push, done func(push.Receipt, error))
 	change   func(ctx context.Context, key push.Key, id push.ID) error
-	describe func(ctx context.Context, key push.Key) (push.KeyInfo, error)
+	describe func(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error)
+	top      func(limit int) []push.BusyKey
 	time     func(ctx context.Context) (push.ID, error)
 	follow   func(ctx context.Context, send func(Event) error) error
 }
@@ -93,9 +97,12 @@ func (f *fakeComet) Recall(ctx context.Context, key push.Key, id push.ID) error 
 }
 func (f *fakeComet) Delete(ctx context.Context, key push.Key) error { return f.change(ctx, key, 0) }
 
-func (f *fakeComet) Describe(ctx context.Context, key push.Key) (push.KeyInfo, error) {
-	return f.describe(ctx, key)
+func (f *fakeComet) Describe(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error) {
+	return f.describe(ctx, key, about)
 }
+func (f *fakeComet) Counts() push.Counts          { return push.Counts{Pushes: 5, Deliveries: 6, Behind: 7} }
+func (f *fakeComet) Top(limit int) []push.BusyKey { return f.top(limit) }
+
 func (f *fakeComet) Time(ctx context.Context) (push.ID, error) { return f.time(ctx) }
 func (f *fakeComet) Connections() int64                        { return 42 }
 func (f *fakeComet) Follow(ctx context.Context, send func(Event) error) error {

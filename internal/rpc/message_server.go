@@ -180,5 +180,5 @@ func (m *messageServer) Fence(ctx context.Context, r *pb.FenceRequest) (*pb.Fenc
 
 // Status answers the unary call.
 func (m *messageServer) Status(context.Context, *pb.StatusRequest) (*pb.StatusReply, error) {
-	return &pb.StatusReply{Version: []byte(m.h.Version), InFlight: m.saves.open.Load() + m.reads.open.Load()}, nil
+	return &pb.StatusReply{Version: []byte(m.h.Version), InFlight: m.saves.open.Load() + m.reads.open.Load(), Counts: countsToPB(m.svc.Counts())}, nil
 }

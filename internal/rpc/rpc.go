@@ -17,8 +17,9 @@ type CometService interface {
 	Recall(ctx context.Context, key push.Key, id push.ID) error
 	// Delete withdraws everything that the key had when it was called.
 	Delete(ctx context.Context, key push.Key) error
-	// Describe says what is known of a key that this node owns.
-	Describe(ctx context.Context, key push.Key) (push.KeyInfo, error)
+	// Describe says what is known of a key that this node owns, or of this node's
+	// part of the public stream. Its cursors are compared with about; 0: with nothing.
+	Describe(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error)
 	// Time returns an id that is below every id that this node will give from
 	// now on.
 	Time(ctx context.Context) (push.ID, error)
@@ -27,6 +28,11 @@ type CometService interface {
 	Follow(ctx context.Context, send func(Event) error) error
 	// Connections is how many connections of clients are open.
 	Connections() int64
+	// Counts are what the node has done since it began.
+	Counts() push.Counts
+	// Top are the keys that were pushed to most of late, the busiest first: limit of
+	// them, or fewer.
+	Top(limit int) []push.BusyKey
 }
 
 // Event is something that happened in a stream.
@@ -60,6 +66,8 @@ type MessageService interface {
 	// Fence refuses earlier epochs of the group from now on, and returns nil once
 	// nothing of them is being written any more.
 	Fence(ctx context.Context, fence Fence) error
+	// Counts are what the node has done since it began.
+	Counts() push.Counts
 }
 
 // Fence names the writer of a change, so that a deposed one is refused.

@@ -28,5 +28,6 @@ func statusFrom(ctx context.Context, r *remote, v verb, call statusCall) (push.N
 	return push.NodeStatus{
 		Version:     clip(strings.ToValidUTF8(string(a.GetVersion()), "\uFFFD")),
 		Connections: max(0, a.GetConnections()), InFlight: max(0, a.GetInFlight()),
+		Counts: countsFromPB(a.GetCounts()), Counted: a.GetCounts() != nil,
 	}, err
 }

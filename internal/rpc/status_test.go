@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 //
 // Broken once by not counting an item out when its answer is sent.
 func TestStatus(t *testing.T) {
+	ofComet, ofMessages := (&fakeComet{}).Counts(), (&fakeMessage{}).Counts()
 	held := make(chan func(), 3)
 	reading, read := make(chan struct{}), make(chan struct{})
 	n := cometNode(t, &fakeComet{push: func(_ context.Context, _ push.Push, done func(push.Receipt, error)) {
@@ -40,9 +42,9 @@ func TestStatus(t *testing.T) {
 		answered <- err
 	}()
 	receive(t, reading)
-	wantStatus(t, push.NodeStatus{Version: "v9", Connections: 42, InFlight: 3}, comet.Status)
+	wantStatus(t, push.NodeStatus{Version: "v9", Connections: 42, InFlight: 3, Counts: ofComet, Counted: true}, comet.Status)
 	ofMessage := func(ctx context.Context) (push.NodeStatus, error) { return messages.Status(ctx, m.addr) }
-	wantStatus(t, push.NodeStatus{Version: "v9", InFlight: 1}, ofMessage)
+	wantStatus(t, push.NodeStatus{Version: "v9", InFlight: 1, Counts: ofMessages, Counted: true}, ofMessage)
 	for _, answer := range all {
 		answer()
 	}
@@ -52,8 +54,8 @@ func TestStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantStatus(t, push.NodeStatus{Version: "v9", Connections: 42}, comet.Status)
-	wantStatus(t, push.NodeStatus{Version: "v9"}, ofMessage)
+	wantStatus(t, push.NodeStatus{Version: "v9", Connections: 42, Counts: ofComet, Counted: true}, comet.Status)
+	wantStatus(t, push.NodeStatus{Version: "v9", Counts: ofMessages, Counted: true}, ofMessage)
 	_, err := messages.Status(t.Context(), "127.0.0.1:1")
 	wantKind(t, err, push.KindNotFound)
 }
@@ -86,13 +88,32 @@ func TestStatusOfOlderNode(t *testing.T) {
 		s.RegisterService(older(pb.Message_ServiceDesc), pb.UnimplementedMessageServer{})
 	})
 	wantStatus(t, push.NodeStatus{}, cometPool(t, CometPoolConfig{}).At(addr).Status)
+	if keys, err := cometPool(t, CometPoolConfig{}).At(addr).Top(t.Context(), 3); err != nil || len(keys) != 0 {
+		t.Errorf("its busiest keys: %v, %v", keys, err)
+	}
 	messages := messageClient(t, MessageClientConfig{}, addr)
 	wantStatus(t, push.NodeStatus{}, func(ctx context.Context) (push.NodeStatus, error) { return messages.Status(ctx, addr) })
 }
 
-// older is a service without the call.
+// TestTop: keys come over in their order; what no reader could show is left out.
+//
+// Broken once by passing every rate on.
+func TestTop(t *testing.T) {
+	busy := []push.BusyKey{{Key: push.PublicKey, Least: 3, Most: 4.5, Connections: 6}, {Key: "k", Least: 1, Most: 1}}
+	var asked int
+	n := cometNode(t, &fakeComet{top: func(limit int) []push.BusyKey {
+		asked = limit
+		return append([]push.BusyKey{{Key: "nan", Least: math.NaN()}, {Key: "inf", Most: math.Inf(1)}, {Key: "", Least: 1}}, busy...)
+	}})
+	got, err := cometPool(t, CometPoolConfig{}).At(n.addr).Top(t.Context(), 7)
+	if err != nil || asked != 7 || !slices.Equal(got, busy) {
+		t.Errorf("asked for %d, got %+v, %v", asked, got, err)
+	}
+}
+
+// older is a service without the calls.
 func older(d grpc.ServiceDesc) *grpc.ServiceDesc {
-	d.Methods = slices.DeleteFunc(slices.Clone(d.Methods), func(m grpc.MethodDesc) bool { return m.MethodName == "Status" })
+	d.Methods = slices.DeleteFunc(slices.Clone(d.Methods), func(m grpc.MethodDesc) bool { return m.MethodName == "Status" || m.MethodName == "Top" })
 	return &d
 }
 

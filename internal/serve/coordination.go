@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"gopush/internal/config"
 	"gopush/internal/coord"
 	"gopush/internal/coord/local"
 	"gopush/internal/coord/zk"
@@ -68,6 +70,20 @@ func (s *System) throughZooKeeper(log *slog.Logger) (coordination, error) {
 		return nil, fmt.Errorf("coordination: %w", err)
 	}
 	return c, nil
+}
+
+// Look sees what is in ZooKeeper, for somebody who only looks; the password may be empty, as
+// in Config. The settings must be valid.
+func Look(ctx context.Context, settings config.Serve, password string) (zk.Sight, error) {
+	c := Config{Settings: settings, ZooKeeperPassword: password}
+	password, err := c.zooKeeperPassword()
+	if err != nil {
+		return zk.Sight{}, err
+	}
+	return zk.Look(ctx, zk.Config{
+		Servers: settings.CoordinationServers(), Root: settings.Coordination.Root, Session: settings.Coordination.Session,
+		User: settings.Coordination.User, Password: password,
+	}, slog.New(slog.DiscardHandler))
 }
 
 // zooKeeperPassword is the one that was given, or else the file's. It is in no

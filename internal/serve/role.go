@@ -2,7 +2,10 @@ package serve
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+
+	"gopush/internal/config"
 )
 
 // Roles is a set of roles that run in one process.
@@ -63,6 +66,27 @@ func (c *Config) checkRoles() error {
 
 // clustered reports whether other processes may belong to the same cluster.
 func (c *Config) clustered() bool { return c.Settings.Coordination.Kind == zookeeperKind }
+
+// ParseRoles reads the name of one role, or all.
+func ParseRoles(name string) (Roles, error) {
+	switch name {
+	case "all":
+		return All, nil
+	case "message":
+		return Message, nil
+	case "comet":
+		return Comet, nil
+	case "web":
+		return Web, nil
+	}
+	return 0, fmt.Errorf("%q is no role; write message, comet, web or all", name)
+}
+
+// NeedsFolder reports whether a process with these roles keeps anything in the data folder.
+func NeedsFolder(settings config.Serve, roles Roles) bool {
+	c := Config{Settings: settings, Roles: roles}
+	return c.needsFolder()
+}
 
 // needsFolder reports whether anything of this process is kept in the data folder.
 func (c *Config) needsFolder() bool {

@@ -1406,6 +1406,7 @@ func (*DeleteReply) Descriptor() ([]byte, []int) {
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	About         int64                  `protobuf:"fixed64,2,opt,name=about,proto3" json:"about,omitempty"` // what the cursors are compared with; 0: nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1447,11 +1448,28 @@ func (x *DescribeRequest) GetKey() []byte {
 	return nil
 }
 
+func (x *DescribeRequest) GetAbout() int64 {
+	if x != nil {
+		return x.About
+	}
+	return 0
+}
+
+// DescribeReply is what a comet knows of a key. Of the public stream each comet
+// knows its own connections.
 type DescribeReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Group         []byte                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	Connections   int64                  `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`
-	Newest        int64                  `protobuf:"fixed64,3,opt,name=newest,proto3" json:"newest,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Group       []byte                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Connections int64                  `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`
+	Newest      int64                  `protobuf:"fixed64,3,opt,name=newest,proto3" json:"newest,omitempty"`
+	Epoch       int64                  `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`   // of the node's term; 0: it does not serve, or is too old to tell
+	Floor       int64                  `protobuf:"fixed64,5,opt,name=floor,proto3" json:"floor,omitempty"`  // ids above it were given in that term
+	Behind      int64                  `protobuf:"varint,6,opt,name=behind,proto3" json:"behind,omitempty"` // of the connections: they read from the store
+	// Of the connections, by their cursors: below, at and above the id that was asked about.
+	Before        int64   `protobuf:"varint,7,opt,name=before,proto3" json:"before,omitempty"`
+	At            int64   `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	Past          int64   `protobuf:"varint,9,opt,name=past,proto3" json:"past,omitempty"`
+	Cursors       []int64 `protobuf:"fixed64,10,rep,packed,name=cursors,proto3" json:"cursors,omitempty"` // the lowest ones, ascending; a bounded number
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1505,6 +1523,55 @@ func (x *DescribeReply) GetNewest() int64 {
 		return x.Newest
 	}
 	return 0
+}
+
+func (x *DescribeReply) GetEpoch() int64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *DescribeReply) GetFloor() int64 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
+}
+
+func (x *DescribeReply) GetBehind() int64 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *DescribeReply) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *DescribeReply) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *DescribeReply) GetPast() int64 {
+	if x != nil {
+		return x.Past
+	}
+	return 0
+}
+
+func (x *DescribeReply) GetCursors() []int64 {
+	if x != nil {
+		return x.Cursors
+	}
+	return nil
 }
 
 type TimeRequest struct {
@@ -1777,6 +1844,7 @@ type StatusReply struct {
 	Version       []byte                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`                    // of its build, for people to read
 	Connections   int64                  `protobuf:"varint,2,opt,name=connections,proto3" json:"connections,omitempty"`           // of clients; Comet only
 	InFlight      int64                  `protobuf:"varint,3,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"` // items of streams that have no answer yet
+	Counts        *Counts                `protobuf:"bytes,4,opt,name=counts,proto3" json:"counts,omitempty"`                      // absent: the node is too old to count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1832,6 +1900,263 @@ func (x *StatusReply) GetInFlight() int64 {
 	return 0
 }
 
+func (x *StatusReply) GetCounts() *Counts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// Counts begin with the process, and only grow, but for behind.
+type Counts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pushes        int64                  `protobuf:"varint,1,opt,name=pushes,proto3" json:"pushes,omitempty"`                  // that were acknowledged; Comet only
+	Deliveries    int64                  `protobuf:"varint,2,opt,name=deliveries,proto3" json:"deliveries,omitempty"`          // messages written to connections; Comet only
+	Behind        int64                  `protobuf:"varint,3,opt,name=behind,proto3" json:"behind,omitempty"`                  // streams of connections that read from the store right now; Comet only
+	Saves         int64                  `protobuf:"varint,4,opt,name=saves,proto3" json:"saves,omitempty"`                    // calls of the store that are done; Message only
+	SavesNs       int64                  `protobuf:"varint,5,opt,name=saves_ns,json=savesNs,proto3" json:"saves_ns,omitempty"` // how long they took, altogether
+	Reads         int64                  `protobuf:"varint,6,opt,name=reads,proto3" json:"reads,omitempty"`                    // the same of pages that were read
+	ReadsNs       int64                  `protobuf:"varint,7,opt,name=reads_ns,json=readsNs,proto3" json:"reads_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Counts) Reset() {
+	*x = Counts{}
+	mi := &file_gopush_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counts) ProtoMessage() {}
+
+func (x *Counts) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counts.ProtoReflect.Descriptor instead.
+func (*Counts) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Counts) GetPushes() int64 {
+	if x != nil {
+		return x.Pushes
+	}
+	return 0
+}
+
+func (x *Counts) GetDeliveries() int64 {
+	if x != nil {
+		return x.Deliveries
+	}
+	return 0
+}
+
+func (x *Counts) GetBehind() int64 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *Counts) GetSaves() int64 {
+	if x != nil {
+		return x.Saves
+	}
+	return 0
+}
+
+func (x *Counts) GetSavesNs() int64 {
+	if x != nil {
+		return x.SavesNs
+	}
+	return 0
+}
+
+func (x *Counts) GetReads() int64 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *Counts) GetReadsNs() int64 {
+	if x != nil {
+		return x.ReadsNs
+	}
+	return 0
+}
+
+type TopRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         int32                  `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // the most keys
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopRequest) Reset() {
+	*x = TopRequest{}
+	mi := &file_gopush_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopRequest) ProtoMessage() {}
+
+func (x *TopRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopRequest.ProtoReflect.Descriptor instead.
+func (*TopRequest) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *TopRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// TopReply is the keys that were pushed to most of late, the busiest first.
+type TopReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          []*BusyKey             `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopReply) Reset() {
+	*x = TopReply{}
+	mi := &file_gopush_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopReply) ProtoMessage() {}
+
+func (x *TopReply) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopReply.ProtoReflect.Descriptor instead.
+func (*TopReply) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TopReply) GetKeys() []*BusyKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type BusyKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Least         float64                `protobuf:"fixed64,2,opt,name=least,proto3" json:"least,omitempty"` // pushes a second, surely
+	Most          float64                `protobuf:"fixed64,3,opt,name=most,proto3" json:"most,omitempty"`   // and at most
+	Connections   int64                  `protobuf:"varint,4,opt,name=connections,proto3" json:"connections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BusyKey) Reset() {
+	*x = BusyKey{}
+	mi := &file_gopush_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BusyKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BusyKey) ProtoMessage() {}
+
+func (x *BusyKey) ProtoReflect() protoreflect.Message {
+	mi := &file_gopush_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BusyKey.ProtoReflect.Descriptor instead.
+func (*BusyKey) Descriptor() ([]byte, []int) {
+	return file_gopush_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *BusyKey) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *BusyKey) GetLeast() float64 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
+func (x *BusyKey) GetMost() float64 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *BusyKey) GetConnections() int64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
 // FenceRequest ends the epochs of a group below the one that it names.
 type FenceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1842,7 +2167,7 @@ type FenceRequest struct {
 
 func (x *FenceRequest) Reset() {
 	*x = FenceRequest{}
-	mi := &file_gopush_proto_msgTypes[29]
+	mi := &file_gopush_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +2179,7 @@ func (x *FenceRequest) String() string {
 func (*FenceRequest) ProtoMessage() {}
 
 func (x *FenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gopush_proto_msgTypes[29]
+	mi := &file_gopush_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +2192,7 @@ func (x *FenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceRequest.ProtoReflect.Descriptor instead.
 func (*FenceRequest) Descriptor() ([]byte, []int) {
-	return file_gopush_proto_rawDescGZIP(), []int{29}
+	return file_gopush_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FenceRequest) GetFence() *Fence {
@@ -1886,7 +2211,7 @@ type FenceReply struct {
 
 func (x *FenceReply) Reset() {
 	*x = FenceReply{}
-	mi := &file_gopush_proto_msgTypes[30]
+	mi := &file_gopush_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2223,7 @@ func (x *FenceReply) String() string {
 func (*FenceReply) ProtoMessage() {}
 
 func (x *FenceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_gopush_proto_msgTypes[30]
+	mi := &file_gopush_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2236,7 @@ func (x *FenceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FenceReply.ProtoReflect.Descriptor instead.
 func (*FenceReply) Descriptor() ([]byte, []int) {
-	return file_gopush_proto_rawDescGZIP(), []int{30}
+	return file_gopush_proto_rawDescGZIP(), []int{34}
 }
 
 var File_gopush_proto protoreflect.FileDescriptor
@@ -2031,13 +2356,22 @@ const file_gopush_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x13\n" +
 	"\x05up_to\x18\x02 \x01(\x10R\x04upTo\x12&\n" +
 	"\x05fence\x18\x03 \x01(\v2\x10.gopush.v1.FenceR\x05fence\"\r\n" +
-	"\vDeleteReply\"#\n" +
+	"\vDeleteReply\"9\n" +
 	"\x0fDescribeRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\"_\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
+	"\x05about\x18\x02 \x01(\x10R\x05about\"\xf9\x01\n" +
 	"\rDescribeReply\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\fR\x05group\x12 \n" +
 	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x16\n" +
-	"\x06newest\x18\x03 \x01(\x10R\x06newest\"\r\n" +
+	"\x06newest\x18\x03 \x01(\x10R\x06newest\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x03R\x05epoch\x12\x14\n" +
+	"\x05floor\x18\x05 \x01(\x10R\x05floor\x12\x16\n" +
+	"\x06behind\x18\x06 \x01(\x03R\x06behind\x12\x16\n" +
+	"\x06before\x18\a \x01(\x03R\x06before\x12\x0e\n" +
+	"\x02at\x18\b \x01(\x03R\x02at\x12\x12\n" +
+	"\x04past\x18\t \x01(\x03R\x04past\x12\x18\n" +
+	"\acursors\x18\n" +
+	" \x03(\x10R\acursors\"\r\n" +
 	"\vTimeRequest\"\x1b\n" +
 	"\tTimeReply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x10R\x02id\"\x0f\n" +
@@ -2050,15 +2384,36 @@ const file_gopush_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\v2\x0e.gopush.v1.MsgR\amessage\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\x10R\x02id\x12\x14\n" +
 	"\x05trace\x18\x04 \x01(\fR\x05trace\"\x0f\n" +
-	"\rStatusRequest\"f\n" +
+	"\rStatusRequest\"\x91\x01\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\fR\aversion\x12 \n" +
 	"\vconnections\x18\x02 \x01(\x03R\vconnections\x12\x1b\n" +
-	"\tin_flight\x18\x03 \x01(\x03R\binFlight\"6\n" +
+	"\tin_flight\x18\x03 \x01(\x03R\binFlight\x12)\n" +
+	"\x06counts\x18\x04 \x01(\v2\x11.gopush.v1.CountsR\x06counts\"\xba\x01\n" +
+	"\x06Counts\x12\x16\n" +
+	"\x06pushes\x18\x01 \x01(\x03R\x06pushes\x12\x1e\n" +
+	"\n" +
+	"deliveries\x18\x02 \x01(\x03R\n" +
+	"deliveries\x12\x16\n" +
+	"\x06behind\x18\x03 \x01(\x03R\x06behind\x12\x14\n" +
+	"\x05saves\x18\x04 \x01(\x03R\x05saves\x12\x19\n" +
+	"\bsaves_ns\x18\x05 \x01(\x03R\asavesNs\x12\x14\n" +
+	"\x05reads\x18\x06 \x01(\x03R\x05reads\x12\x19\n" +
+	"\breads_ns\x18\a \x01(\x03R\areadsNs\"\"\n" +
+	"\n" +
+	"TopRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x05R\x05limit\"2\n" +
+	"\bTopReply\x12&\n" +
+	"\x04keys\x18\x01 \x03(\v2\x12.gopush.v1.BusyKeyR\x04keys\"g\n" +
+	"\aBusyKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
+	"\x05least\x18\x02 \x01(\x01R\x05least\x12\x12\n" +
+	"\x04most\x18\x03 \x01(\x01R\x04most\x12 \n" +
+	"\vconnections\x18\x04 \x01(\x03R\vconnections\"6\n" +
 	"\fFenceRequest\x12&\n" +
 	"\x05fence\x18\x01 \x01(\v2\x10.gopush.v1.FenceR\x05fence\"\f\n" +
 	"\n" +
-	"FenceReply2\xaa\x03\n" +
+	"FenceReply2\xdd\x03\n" +
 	"\x05Comet\x128\n" +
 	"\x04Push\x12\x14.gopush.v1.PushFrame\x1a\x16.gopush.v1.PushAnswers(\x010\x01\x12:\n" +
 	"\x06Recall\x12\x18.gopush.v1.RecallRequest\x1a\x16.gopush.v1.RecallReply\x12:\n" +
@@ -2066,7 +2421,8 @@ const file_gopush_proto_rawDesc = "" +
 	"\bDescribe\x12\x1a.gopush.v1.DescribeRequest\x1a\x18.gopush.v1.DescribeReply\x124\n" +
 	"\x04Time\x12\x16.gopush.v1.TimeRequest\x1a\x14.gopush.v1.TimeReply\x12;\n" +
 	"\x06Follow\x12\x18.gopush.v1.FollowRequest\x1a\x15.gopush.v1.EventFrame0\x01\x12:\n" +
-	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReply2\xea\x02\n" +
+	"\x06Status\x12\x18.gopush.v1.StatusRequest\x1a\x16.gopush.v1.StatusReply\x121\n" +
+	"\x03Top\x12\x15.gopush.v1.TopRequest\x1a\x13.gopush.v1.TopReply2\xea\x02\n" +
 	"\aMessage\x128\n" +
 	"\x04Save\x12\x14.gopush.v1.SaveFrame\x1a\x16.gopush.v1.SaveAnswers(\x010\x01\x128\n" +
 	"\x04Read\x12\x14.gopush.v1.ReadFrame\x1a\x16.gopush.v1.ReadAnswers(\x010\x01\x12:\n" +
@@ -2087,7 +2443,7 @@ func file_gopush_proto_rawDescGZIP() []byte {
 	return file_gopush_proto_rawDescData
 }
 
-var file_gopush_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_gopush_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_gopush_proto_goTypes = []any{
 	(*Msg)(nil),             // 0: gopush.v1.Msg
 	(*Error)(nil),           // 1: gopush.v1.Error
@@ -2118,8 +2474,12 @@ var file_gopush_proto_goTypes = []any{
 	(*Event)(nil),           // 26: gopush.v1.Event
 	(*StatusRequest)(nil),   // 27: gopush.v1.StatusRequest
 	(*StatusReply)(nil),     // 28: gopush.v1.StatusReply
-	(*FenceRequest)(nil),    // 29: gopush.v1.FenceRequest
-	(*FenceReply)(nil),      // 30: gopush.v1.FenceReply
+	(*Counts)(nil),          // 29: gopush.v1.Counts
+	(*TopRequest)(nil),      // 30: gopush.v1.TopRequest
+	(*TopReply)(nil),        // 31: gopush.v1.TopReply
+	(*BusyKey)(nil),         // 32: gopush.v1.BusyKey
+	(*FenceRequest)(nil),    // 33: gopush.v1.FenceRequest
+	(*FenceReply)(nil),      // 34: gopush.v1.FenceReply
 }
 var file_gopush_proto_depIdxs = []int32{
 	4,  // 0: gopush.v1.PushFrame.items:type_name -> gopush.v1.PushItem
@@ -2137,38 +2497,42 @@ var file_gopush_proto_depIdxs = []int32{
 	2,  // 12: gopush.v1.DeleteRequest.fence:type_name -> gopush.v1.Fence
 	26, // 13: gopush.v1.EventFrame.events:type_name -> gopush.v1.Event
 	0,  // 14: gopush.v1.Event.message:type_name -> gopush.v1.Msg
-	2,  // 15: gopush.v1.FenceRequest.fence:type_name -> gopush.v1.Fence
-	3,  // 16: gopush.v1.Comet.Push:input_type -> gopush.v1.PushFrame
-	16, // 17: gopush.v1.Comet.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 18: gopush.v1.Comet.Delete:input_type -> gopush.v1.DeleteRequest
-	20, // 19: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
-	22, // 20: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
-	24, // 21: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
-	27, // 22: gopush.v1.Comet.Status:input_type -> gopush.v1.StatusRequest
-	7,  // 23: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
-	11, // 24: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
-	16, // 25: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
-	18, // 26: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
-	27, // 27: gopush.v1.Message.Status:input_type -> gopush.v1.StatusRequest
-	29, // 28: gopush.v1.Message.Fence:input_type -> gopush.v1.FenceRequest
-	5,  // 29: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
-	17, // 30: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
-	19, // 31: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
-	21, // 32: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
-	23, // 33: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
-	25, // 34: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
-	28, // 35: gopush.v1.Comet.Status:output_type -> gopush.v1.StatusReply
-	9,  // 36: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
-	13, // 37: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
-	17, // 38: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
-	19, // 39: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
-	28, // 40: gopush.v1.Message.Status:output_type -> gopush.v1.StatusReply
-	30, // 41: gopush.v1.Message.Fence:output_type -> gopush.v1.FenceReply
-	29, // [29:42] is the sub-list for method output_type
-	16, // [16:29] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	29, // 15: gopush.v1.StatusReply.counts:type_name -> gopush.v1.Counts
+	32, // 16: gopush.v1.TopReply.keys:type_name -> gopush.v1.BusyKey
+	2,  // 17: gopush.v1.FenceRequest.fence:type_name -> gopush.v1.Fence
+	3,  // 18: gopush.v1.Comet.Push:input_type -> gopush.v1.PushFrame
+	16, // 19: gopush.v1.Comet.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 20: gopush.v1.Comet.Delete:input_type -> gopush.v1.DeleteRequest
+	20, // 21: gopush.v1.Comet.Describe:input_type -> gopush.v1.DescribeRequest
+	22, // 22: gopush.v1.Comet.Time:input_type -> gopush.v1.TimeRequest
+	24, // 23: gopush.v1.Comet.Follow:input_type -> gopush.v1.FollowRequest
+	27, // 24: gopush.v1.Comet.Status:input_type -> gopush.v1.StatusRequest
+	30, // 25: gopush.v1.Comet.Top:input_type -> gopush.v1.TopRequest
+	7,  // 26: gopush.v1.Message.Save:input_type -> gopush.v1.SaveFrame
+	11, // 27: gopush.v1.Message.Read:input_type -> gopush.v1.ReadFrame
+	16, // 28: gopush.v1.Message.Recall:input_type -> gopush.v1.RecallRequest
+	18, // 29: gopush.v1.Message.Delete:input_type -> gopush.v1.DeleteRequest
+	27, // 30: gopush.v1.Message.Status:input_type -> gopush.v1.StatusRequest
+	33, // 31: gopush.v1.Message.Fence:input_type -> gopush.v1.FenceRequest
+	5,  // 32: gopush.v1.Comet.Push:output_type -> gopush.v1.PushAnswers
+	17, // 33: gopush.v1.Comet.Recall:output_type -> gopush.v1.RecallReply
+	19, // 34: gopush.v1.Comet.Delete:output_type -> gopush.v1.DeleteReply
+	21, // 35: gopush.v1.Comet.Describe:output_type -> gopush.v1.DescribeReply
+	23, // 36: gopush.v1.Comet.Time:output_type -> gopush.v1.TimeReply
+	25, // 37: gopush.v1.Comet.Follow:output_type -> gopush.v1.EventFrame
+	28, // 38: gopush.v1.Comet.Status:output_type -> gopush.v1.StatusReply
+	31, // 39: gopush.v1.Comet.Top:output_type -> gopush.v1.TopReply
+	9,  // 40: gopush.v1.Message.Save:output_type -> gopush.v1.SaveAnswers
+	13, // 41: gopush.v1.Message.Read:output_type -> gopush.v1.ReadAnswers
+	17, // 42: gopush.v1.Message.Recall:output_type -> gopush.v1.RecallReply
+	19, // 43: gopush.v1.Message.Delete:output_type -> gopush.v1.DeleteReply
+	28, // 44: gopush.v1.Message.Status:output_type -> gopush.v1.StatusReply
+	34, // 45: gopush.v1.Message.Fence:output_type -> gopush.v1.FenceReply
+	32, // [32:46] is the sub-list for method output_type
+	18, // [18:32] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_gopush_proto_init() }
@@ -2182,7 +2546,7 @@ func file_gopush_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gopush_proto_rawDesc), len(file_gopush_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -40,6 +40,7 @@ const (
 	Comet_Time_FullMethodName     = "/gopush.v1.Comet/Time"
 	Comet_Follow_FullMethodName   = "/gopush.v1.Comet/Follow"
 	Comet_Status_FullMethodName   = "/gopush.v1.Comet/Status"
+	Comet_Top_FullMethodName      = "/gopush.v1.Comet/Top"
 )
 
 // CometClient is the client API for Comet service.
@@ -57,6 +58,7 @@ type CometClient interface {
 	Time(ctx context.Context, in *TimeRequest, opts ...grpc.CallOption) (*TimeReply, error)
 	Follow(ctx context.Context, in *FollowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EventFrame], error)
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
+	Top(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopReply, error)
 }
 
 type cometClient struct {
@@ -149,6 +151,16 @@ func (c *cometClient) Status(ctx context.Context, in *StatusRequest, opts ...grp
 	return out, nil
 }
 
+func (c *cometClient) Top(ctx context.Context, in *TopRequest, opts ...grpc.CallOption) (*TopReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TopReply)
+	err := c.cc.Invoke(ctx, Comet_Top_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CometServer is the server API for Comet service.
 // All implementations must embed UnimplementedCometServer
 // for forward compatibility.
@@ -164,6 +176,7 @@ type CometServer interface {
 	Time(context.Context, *TimeRequest) (*TimeReply, error)
 	Follow(*FollowRequest, grpc.ServerStreamingServer[EventFrame]) error
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
+	Top(context.Context, *TopRequest) (*TopReply, error)
 	mustEmbedUnimplementedCometServer()
 }
 
@@ -194,6 +207,9 @@ func (UnimplementedCometServer) Follow(*FollowRequest, grpc.ServerStreamingServe
 }
 func (UnimplementedCometServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedCometServer) Top(context.Context, *TopRequest) (*TopReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Top not implemented")
 }
 func (UnimplementedCometServer) mustEmbedUnimplementedCometServer() {}
 func (UnimplementedCometServer) testEmbeddedByValue()               {}
@@ -324,6 +340,24 @@ func _Comet_Status_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Comet_Top_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TopRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CometServer).Top(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Comet_Top_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CometServer).Top(ctx, req.(*TopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Comet_ServiceDesc is the grpc.ServiceDesc for Comet service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -350,6 +384,10 @@ var Comet_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Status",
 			Handler:    _Comet_Status_Handler,
+		},
+		{
+			MethodName: "Top",
+			Handler:    _Comet_Top_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,145 @@
+# Completion of gopush for bash. For this shell: source <(gopush completion bash)
+# For all: gopush completion bash > ~/.local/share/bash-completion/completions/gopush
+
+# What may stand behind the command $1.
+_gopush_at() {
+    commands='' flags='' valued='' args=''
+    case $1 in
+    '')
+        commands='serve push listen inbox where explain top nodes drain migrate health bench doctor completion version '
+        flags='--help --json '
+        valued=' '
+        ;;
+    'serve')
+        flags='--help --json --config --data --store --zookeeper --znode-parent --table --coordination --dev --log-level --log-format --ports-from --set --print-config '
+        valued=' --config --data --store --zookeeper --znode-parent --table --coordination --log-level --log-format --ports-from --set '
+        ;;
+    'push')
+        flags='--help --json --ttl --transient --idempotency-key --admin --token-file --data --timeout '
+        valued=' --ttl --idempotency-key --admin --token-file --data --timeout '
+        ;;
+    'listen')
+        flags='--help --json --after --count --no-public --web --timeout '
+        valued=' --after --count --web --timeout '
+        ;;
+    'inbox')
+        flags='--help --json --after --limit --web --timeout '
+        valued=' --after --limit --web --timeout '
+        ;;
+    'where')
+        flags='--help --json --web --timeout '
+        valued=' --web --timeout '
+        ;;
+    'explain')
+        flags='--help --json --public --admin --token-file --data --timeout '
+        valued=' --admin --token-file --data --timeout '
+        ;;
+    'top')
+        flags='--help --json --interval --once --keys --admin --token-file --data --timeout '
+        valued=' --interval --keys --admin --token-file --data --timeout '
+        ;;
+    'nodes')
+        flags='--help --json --admin --token-file --data --timeout '
+        valued=' --admin --token-file --data --timeout '
+        ;;
+    'drain')
+        flags='--help --json --force --admin --token-file --data --timeout '
+        valued=' --admin --token-file --data --timeout '
+        ;;
+    'migrate')
+        commands='up plan status down '
+        flags='--help --json '
+        valued=' '
+        ;;
+    'migrate up')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout --compression --block-bytes --encoding --ttl --replication --regions --alphabet --prefix --split --enable '
+        valued=' --config --zookeeper --znode-parent --table --timeout --compression --block-bytes --encoding --ttl --replication --regions --alphabet --prefix --split '
+        ;;
+    'migrate plan')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout --compression --block-bytes --encoding --ttl --replication --regions --alphabet --prefix --split --enable '
+        valued=' --config --zookeeper --znode-parent --table --timeout --compression --block-bytes --encoding --ttl --replication --regions --alphabet --prefix --split '
+        ;;
+    'migrate status')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout '
+        valued=' --config --zookeeper --znode-parent --table --timeout '
+        ;;
+    'migrate down')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout --to '
+        valued=' --config --zookeeper --znode-parent --table --timeout --to '
+        ;;
+    'health')
+        flags='--help --json --ops --ready --timeout '
+        valued=' --ops --timeout '
+        ;;
+    'bench')
+        flags='--help --json --rate --duration --warmup --size --keys --readers --fetch --public --batch --connections --in-flight --idempotency --settle --keep --ops --yes-really --quiet --web --admin --token-file --data --timeout '
+        valued=' --rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout '
+        ;;
+    'doctor')
+        flags='--help --json --config --data --role --store --zookeeper --znode-parent --table --timeout '
+        valued=' --config --data --role --store --zookeeper --znode-parent --table --timeout '
+        ;;
+    'completion')
+        flags='--help --json '
+        valued=' '
+        args='bash zsh fish'
+        ;;
+    'version')
+        flags='--help --json '
+        valued=' '
+        ;;
+    esac
+}
+
+# The value $cur of the option $2 of the command $1.
+_gopush_value() {
+    case "$1 $2" in
+    'serve --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'serve --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'push --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'push --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'explain --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'explain --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'top --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'top --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'nodes --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'nodes --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'drain --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'drain --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'migrate up --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'migrate plan --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'migrate status --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'migrate down --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'doctor --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'doctor --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    esac
+}
+
+_gopush() {
+    local cur=${COMP_WORDS[COMP_CWORD]} at='' option='' word i commands flags valued args
+    COMPREPLY=()
+    _gopush_at ''
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ -n $option ]]; then
+            [[ $word == '=' ]] || option='' # that was its value
+        elif [[ $word == -* ]]; then
+            [[ $valued == *" $word "* ]] && option=$word
+        elif [[ " $commands" == *" $word "* ]]; then
+            at=${at:+$at }$word
+            _gopush_at "$at"
+        fi
+    done
+    if [[ -n $option ]]; then
+        [[ $cur == '=' ]] && cur=''
+        _gopush_value "$at" "$option"
+    elif [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$flags" -- "$cur"))
+    else
+        COMPREPLY=($(compgen -W "$commands $args" -- "$cur"))
+    fi
+}
+
+complete -F _gopush gopush

@@ -1,0 +1,361 @@
+#compdef gopush
+# Completion of gopush for zsh. Put it where $fpath leads to, under the name _gopush:
+# gopush completion zsh > "${fpath[1]}/_gopush"
+
+# What may stand behind the command $1.
+_gopush_at() {
+    commands=() flags=() valued=() args=()
+    case $1 in
+    '')
+        commands=(
+            'serve:Run comet, message and web in one process.'
+            'push:Push one message to a key.'
+            'listen:Print the messages of a key as they come.'
+            'inbox:Print the stored messages of a key.'
+            'where:Show which node a key lives on.'
+            'explain:Tell what has become of one message.'
+            'top:Show what the nodes do, and the busiest keys, again and again.'
+            'nodes:List the nodes of the cluster.'
+            'drain:Have the node that serves a group hand over to another.'
+            'migrate:Make or change the table on HBase.'
+            'health:Ask a process of any role whether it lives, and serves; for health checks.'
+            'bench:Put load on a server, measure it, and prove that nothing is lost.'
+            'doctor:Look for what is wrong, with what to do about it.'
+            'completion:Print the completion of command lines for a shell.'
+            'version:Show the version.'
+        )
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    'serve')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file, YAML; see --print-config.'
+            '--data:Data folder.'
+            '--store:Where messages are kept\: embedded, in the data folder, or hbase ($GOPUSH_STORE).'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--coordination:How nodes find each other\: local, in this process, or zookeeper ($GOPUSH_COORDINATION).'
+            '--dev:Development\: the admin API takes requests from this machine without a token.'
+            '--log-level:debug, info, warn or error.'
+            '--log-format:text or json.'
+            '--ports-from:Put all listeners on consecutive ports from N on; 0\: on free ones.'
+            '--set:Any setting, such as --set comet.max_per_key=8; it goes over the file.'
+            '--print-config:Print all settings, as a file with explanations, and end.'
+        )
+        valued=(--config --data --store --zookeeper --znode-parent --table --coordination --log-level --log-format --ports-from --set )
+        ;;
+    'push')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--ttl:How long the message lives; without it as long as the server decides.'
+            '--transient:Only for who is connected right now\: it is not stored.'
+            '--idempotency-key:Makes a retry safe\: pushing again with the same one stores nothing new.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--ttl --idempotency-key --admin --token-file --data --timeout )
+        ;;
+    'listen')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--after:Start with the messages above this id; 0\: with all that are stored; without it\: with new ones.'
+            '--count:End after so many messages; 0\: never.'
+            '--no-public:Leave public messages out.'
+            '--web:Public API of the server, default http\://127.0.0.1\:8090.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--after --count --web --timeout )
+        ;;
+    'inbox')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--after:Only messages above this id.'
+            '--limit:The most messages to print, default 100.'
+            '--web:Public API of the server, default http\://127.0.0.1\:8090.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--after --limit --web --timeout )
+        ;;
+    'where')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--web:Public API of the server, default http\://127.0.0.1\:8090.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--web --timeout )
+        ;;
+    'explain')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--public:The message is a public one\: gopush explain --public ID.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--admin --token-file --data --timeout )
+        ;;
+    'top')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--interval:How often to look.'
+            '--once:Show one table, after one interval, and end.'
+            '--keys:How many of the busiest keys to show, 0 to 100.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--interval --keys --admin --token-file --data --timeout )
+        ;;
+    'nodes')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--admin --token-file --data --timeout )
+        ;;
+    'drain')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--force:Even without another node to hand over to, which interrupts the group.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--admin --token-file --data --timeout )
+        ;;
+    'migrate')
+        commands=(
+            'up:Make the table, or bring it to the schema that this program needs.'
+            'plan:Show what up would do, and do nothing.'
+            'status:Show the table and its schema.'
+            'down:Take the table back to an older schema, where nothing is lost by it.'
+        )
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    'migrate up')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+            '--compression:Compression of the table\: NONE (default of a new table), SNAPPY, ZSTD, LZ4, GZ and so on. It is proven on every region server first.'
+            '--block-bytes:Size of HBase'\''s blocks; a new table has 32768.'
+            '--encoding:Encoding of data blocks; a new table has FAST_DIFF.'
+            '--ttl:How long HBase keeps a cell whatever else it is told, such as 2160h; a new table has forever.'
+            '--replication:Replication scope\: 0 (default of a new table), or 1 to replicate to the peers of the cluster.'
+            '--regions:Cut a new table into so many regions.'
+            '--alphabet:Of what keys are, for --regions\: any (letters and digits, the default), digits, or hex.'
+            '--prefix:What all keys begin with, for --regions.'
+            '--split:Cut a new table at this subscription key; can be repeated.'
+            '--enable:Enable the table if it is disabled.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout --compression --block-bytes --encoding --ttl --replication --regions --alphabet --prefix --split )
+        ;;
+    'migrate plan')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+            '--compression:Compression of the table\: NONE (default of a new table), SNAPPY, ZSTD, LZ4, GZ and so on. It is proven on every region server first.'
+            '--block-bytes:Size of HBase'\''s blocks; a new table has 32768.'
+            '--encoding:Encoding of data blocks; a new table has FAST_DIFF.'
+            '--ttl:How long HBase keeps a cell whatever else it is told, such as 2160h; a new table has forever.'
+            '--replication:Replication scope\: 0 (default of a new table), or 1 to replicate to the peers of the cluster.'
+            '--regions:Cut a new table into so many regions.'
+            '--alphabet:Of what keys are, for --regions\: any (letters and digits, the default), digits, or hex.'
+            '--prefix:What all keys begin with, for --regions.'
+            '--split:Cut a new table at this subscription key; can be repeated.'
+            '--enable:Enable the table if it is disabled.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout --compression --block-bytes --encoding --ttl --replication --regions --alphabet --prefix --split )
+        ;;
+    'migrate status')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout )
+        ;;
+    'migrate down')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+            '--to:The schema to go back to; 0 drops the table, which must hold no message.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout --to )
+        ;;
+    'health')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--ops:Ops listener of the process, default 127.0.0.1\:6971.'
+            '--ready:Ask whether it can serve, not only whether it lives.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--ops --timeout )
+        ;;
+    'bench')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--rate:Pushes per second, default 1000.'
+            '--duration:How long to measure, default 30s.'
+            '--warmup:How long to push before that, default 5s.'
+            '--size:Bytes of a message, default 128.'
+            '--keys:Keys to push to in turn, default 100.'
+            '--readers:Websocket readers of each key, default 1.'
+            '--fetch:Readers that poll by HTTP once a second, of the first N keys.'
+            '--public:Broadcasts per second, beside the rate\: they go to everybody who is connected!'
+            '--batch:Push through NDJSON batches, not one request each.'
+            '--connections:Connections that carry pushes; default 64, or 8 for batches.'
+            '--in-flight:Pushes that are due and not answered, at most, default 4096.'
+            '--idempotency:Push with idempotency keys, so that every retry is safe; on by default.'
+            '--settle:How long readers may take at the end, default 10s.'
+            '--keep:Leave the keys; their messages expire.'
+            '--ops:Ops listeners of servers whose processor time to read, separated by commas.'
+            '--yes-really:Put the load on servers that are not this machine.'
+            '--quiet:No progress on standard error.'
+            '--web:Public API of the server, default http\://127.0.0.1\:8090.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+        )
+        valued=(--rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout )
+        ;;
+    'doctor')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve.'
+            '--data:Data folder.'
+            '--role:Of the process\: message, comet, web or all. Without it the one that the settings file is named after, as in message.yaml, else all.'
+            '--store:Where messages are kept\: embedded, in the data folder, or hbase.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+        )
+        valued=(--config --data --role --store --zookeeper --znode-parent --table --timeout )
+        ;;
+    'completion')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        args=(bash zsh fish)
+        ;;
+    'version')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    esac
+}
+
+# A value of the option $2 of the command $1.
+_gopush_value() {
+    case "$1 $2" in
+    'serve --config') _files ;;
+    'serve --data') _files -/ ;;
+    'push --token-file') _files ;;
+    'push --data') _files -/ ;;
+    'explain --token-file') _files ;;
+    'explain --data') _files -/ ;;
+    'top --token-file') _files ;;
+    'top --data') _files -/ ;;
+    'nodes --token-file') _files ;;
+    'nodes --data') _files -/ ;;
+    'drain --token-file') _files ;;
+    'drain --data') _files -/ ;;
+    'migrate up --config') _files ;;
+    'migrate plan --config') _files ;;
+    'migrate status --config') _files ;;
+    'migrate down --config') _files ;;
+    'bench --token-file') _files ;;
+    'bench --data') _files -/ ;;
+    'doctor --config') _files ;;
+    'doctor --data') _files -/ ;;
+    esac
+}
+
+_gopush() {
+    local at='' option='' word i
+    local -a commands flags valued args
+    _gopush_at ''
+    for ((i = 2; i < CURRENT; i++)); do
+        word=${words[i]}
+        if [[ -n $option ]]; then
+            option='' # that was its value
+        elif [[ $word == -* ]]; then
+            (( ${valued[(Ie)$word]} )) && option=$word
+        elif (( ${commands[(I)${(b)word}:*]} )); then
+            at=${at:+$at }$word
+            _gopush_at "$at"
+        fi
+    done
+    if [[ -z $option && ${words[CURRENT]} == --*=* ]]; then
+        option=${words[CURRENT]%%=*}
+        compset -P '*='
+    fi
+    if [[ -n $option ]]; then
+        _gopush_value "$at" "$option"
+    elif [[ ${words[CURRENT]} == -* ]]; then
+        _describe -o option flags
+    else
+        (( $#commands )) && _describe command commands
+        (( $#args )) && compadd -- $args
+    fi
+}
+
+if [[ $funcstack[1] == _gopush ]]; then
+    _gopush "$@"
+else
+    compdef _gopush gopush
+fi

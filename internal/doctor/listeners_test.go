@@ -1,0 +1,98 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// taking listens at an address of this machine until the test ends, and takes whatever comes.
+func taking(t *testing.T, addr string) (port string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	_, port, err = net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// TestListeners: what a listener is bound to, and where it really answers. Addresses of the
+// loopback network stand for those that others know the machine by.
+//
+// Broken once by going by the settings alone, and once by not telling addresses of the
+// internet from others.
+func TestListeners(t *testing.T) {
+	port := taking(t, "127.0.0.2:0")
+	own := func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("127.0.0.2")}, nil }
+	none := func() ([]netip.Addr, error) { return nil, nil }
+	one := func(addr string) []Listener { return []Listener{{Setting: "ops", Addr: addr, Gives: "metrics"}} }
+	// 127.0.0.2 is neither private nor of a link, so it counts as of the internet.
+	finds(t, openListeners(t.Context(), one("0.0.0.0:"+port), own), "ops", Wrong, "127.0.0.2:"+port+", which is an address of the internet")
+	finds(t, openListeners(t.Context(), one("127.0.0.1:"+port), own), "ops", Wrong, "answers at 127.0.0.2:"+port)
+	finds(t, openListeners(t.Context(), one("0.0.0.0:"+port), none), "ops", Note, "not this machine alone; whoever gets there gets metrics")
+	finds(t, openListeners(t.Context(), one("localhost:"+port), none), "ops", OK, "do not reach")
+	finds(t, openListeners(t.Context(), one("[::1]:"+port), none), "ops", OK, "do not reach")
+	finds(t, openListeners(t.Context(), one("10.1.2.3:0"), own), "ops", OK, "any that is free")
+	broken := func() ([]netip.Addr, error) { return nil, errors.New("no rights") }
+	finds(t, openListeners(t.Context(), one("127.0.0.1:"+port), broken), "addresses", Unknown, "no rights")
+}
+
+// TestOwnListeners connects to this machine by its real addresses, if it has any.
+//
+// Broken once by leaving out that an address is private.
+func TestOwnListeners(t *testing.T) {
+	own, err := ownAddresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := taking(t, ":0")
+	found := openListeners(t.Context(), []Listener{{Setting: "web.admin", Addr: "127.0.0.1:" + port, Gives: "all"}}, ownAddresses)
+	for _, a := range own {
+		verdict := Wrong
+		if a.IsPrivate() {
+			verdict = Note
+		}
+		if len(own) == 1 {
+			finds(t, found, "web.admin", verdict, net.JoinHostPort(a.String(), port))
+		} else if !strings.Contains(found[0].Seen, net.JoinHostPort(a.String(), port)) {
+			t.Errorf("%s is not in %+v", a, found)
+		}
+	}
+	if len(own) == 0 {
+		finds(t, found, "web.admin", OK, "do not reach")
+	}
+}
+
+// TestFilesInUse asks a process that serves how many files it has open.
+//
+// Broken once by taking the limit for what is open.
+func TestFilesInUse(t *testing.T) {
+	text := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, text) }))
+	defer s.Close()
+	addr := strings.TrimPrefix(s.URL, "http://")
+	for _, tt := range []struct {
+		open    int
+		verdict Verdict
+	}{{100, OK}, {800, Note}, {950, Wrong}} {
+		text = fmt.Sprintf("# HELP process_max_fds x\nprocess_max_fds 1000\nprocess_open_fds %d\n", tt.open)
+		finds(t, usedFiles(t.Context(), addr), "files in use", tt.verdict, fmt.Sprintf("%d of 1000", tt.open))
+	}
+	text = "other 1\n"
+	finds(t, usedFiles(t.Context(), strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1)), "files in use", Unknown, "does not tell")
+	finds(t, usedFiles(t.Context(), "127.0.0.1:1"), "files in use", OK, "no process serves")
+	if found := usedFiles(context.Background(), "127.0.0.1:0"); found != nil {
+		t.Errorf("of no port: %+v", found)
+	}
+}
