@@ -100,7 +100,7 @@ func TestV2PathsAndMethods(t *testing.T) {
 		{"GET", h.public, "/v2/x/../node?key=K", 404, ""},
 		{"GET", h.admin, "/v2/messages?key=K", 405, "DELETE, OPTIONS, POST"},
 		{"GET", h.admin, "/v2/messages/batch", 405, "OPTIONS, POST"},
-		{"PUT", h.admin, "/v2/messages/16?key=K", 405, "DELETE, OPTIONS"},
+		{"PUT", h.admin, "/v2/messages/16?key=K", 405, "DELETE, GET, HEAD, OPTIONS"},
 		{"GET", h.admin, "/v2/nodes/node1/drain", 405, "OPTIONS, POST"},
 		{"GET", h.admin, "/v2/nodes/node1", 405, "DELETE, OPTIONS"},
 		{"POST", h.admin, "/v2/tokens", 404, ""},

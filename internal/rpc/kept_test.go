@@ -52,20 +52,26 @@ func samples() map[string]proto.Message {
 		}}, Draining: true},
 		"recall-request":   &pb.RecallRequest{Key: []byte("phone-1"), Id: 32, Fence: fence},
 		"delete-request":   &pb.DeleteRequest{Key: []byte("phone-1"), UpTo: 32, Fence: fence},
-		"describe-request": &pb.DescribeRequest{Key: []byte("phone-1")},
-		"describe-reply":   &pb.DescribeReply{Group: []byte("node1"), Connections: 2, Newest: 32},
-		"time-reply":       &pb.TimeReply{Id: 32},
-		"event-frame":      &pb.EventFrame{Events: []*pb.Event{{Kind: uint32(EventMessage), Message: msg(32), Id: 32, Trace: trace}}},
-		"status-reply":     &pb.StatusReply{Version: []byte("v1"), Connections: 2, InFlight: 3},
-		"fence-request":    &pb.FenceRequest{Fence: fence},
+		"describe-request": &pb.DescribeRequest{Key: []byte("phone-1"), About: 32},
+		"describe-reply": &pb.DescribeReply{
+			Group: []byte("node1"), Connections: 6, Newest: 32, Epoch: 3, Floor: 16, Behind: 1, Before: 1, At: 2, Past: 3, Cursors: []int64{16, 32},
+		},
+		"time-reply":  &pb.TimeReply{Id: 32},
+		"event-frame": &pb.EventFrame{Events: []*pb.Event{{Kind: uint32(EventMessage), Message: msg(32), Id: 32, Trace: trace}}},
+		"status-reply": &pb.StatusReply{Version: []byte("v1"), Connections: 2, InFlight: 3, Counts: &pb.Counts{
+			Pushes: 1, Deliveries: 2, Behind: 3, Saves: 4, SavesNs: 5, Reads: 6, ReadsNs: 7,
+		}},
+		"top-request":   &pb.TopRequest{Limit: 20},
+		"top-reply":     &pb.TopReply{Keys: []*pb.BusyKey{{Key: []byte("phone-1"), Least: 1.5, Most: 2.5, Connections: 4}}},
+		"fence-request": &pb.FenceRequest{Fence: fence},
 	}
 }
 
 // What has ever been sent is understood for ever: every field that was known is known, under its
 // name and with its type. Each field has to be in a sample, so that a new one adds a file.
 //
-// Broken once by another number for a field, by another type, by a field taken away, and by
-// one that no sample has.
+// Broken once by another value in a sample, by another byte in a file, and by a field that no
+// sample has.
 func TestKeptMessages(t *testing.T) {
 	all := samples()
 	for name, m := range all {

@@ -302,7 +302,7 @@ func TestRestartIsNamed(t *testing.T) {
 func change(s *config.Serve, path string) error {
 	before := *s
 	for _, text := range []string{
-		"true", "2", "2s", "3d", "1KiB", "json", "debug", "zookeeper", "hbase", "async", "https://a.example", "127.0.0.1:7", "a.example:7", "/a", "a:b", "a",
+		"true", "2", "0.5", "2s", "3d", "1KiB", "json", "debug", "zookeeper", "hbase", "async", "https://a.example", "127.0.0.1:7", "a.example:7", "/a", "a:b", "a",
 	} {
 		if s.Set(path, text) != nil {
 			continue

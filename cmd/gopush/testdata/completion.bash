@@ -15,36 +15,36 @@ _gopush_at() {
         valued=' --config --data --store --zookeeper --znode-parent --table --coordination --log-level --log-format --ports-from --set '
         ;;
     'push')
-        flags='--help --json --ttl --transient --idempotency-key --admin --token-file --data --timeout '
-        valued=' --ttl --idempotency-key --admin --token-file --data --timeout '
+        flags='--help --json --ttl --transient --idempotency-key --admin --token-file --data --timeout --ca '
+        valued=' --ttl --idempotency-key --admin --token-file --data --timeout --ca '
         ;;
     'listen')
-        flags='--help --json --after --count --no-public --web --timeout '
-        valued=' --after --count --web --timeout '
+        flags='--help --json --after --count --no-public --web --timeout --ca '
+        valued=' --after --count --web --timeout --ca '
         ;;
     'inbox')
-        flags='--help --json --after --limit --web --timeout '
-        valued=' --after --limit --web --timeout '
+        flags='--help --json --after --limit --web --timeout --ca '
+        valued=' --after --limit --web --timeout --ca '
         ;;
     'where')
-        flags='--help --json --web --timeout '
-        valued=' --web --timeout '
+        flags='--help --json --web --timeout --ca '
+        valued=' --web --timeout --ca '
         ;;
     'explain')
-        flags='--help --json --public --admin --token-file --data --timeout '
-        valued=' --admin --token-file --data --timeout '
+        flags='--help --json --public --admin --token-file --data --timeout --ca '
+        valued=' --admin --token-file --data --timeout --ca '
         ;;
     'top')
-        flags='--help --json --interval --once --keys --admin --token-file --data --timeout '
-        valued=' --interval --keys --admin --token-file --data --timeout '
+        flags='--help --json --interval --once --keys --admin --token-file --data --timeout --ca '
+        valued=' --interval --keys --admin --token-file --data --timeout --ca '
         ;;
     'nodes')
-        flags='--help --json --admin --token-file --data --timeout '
-        valued=' --admin --token-file --data --timeout '
+        flags='--help --json --admin --token-file --data --timeout --ca '
+        valued=' --admin --token-file --data --timeout --ca '
         ;;
     'drain')
-        flags='--help --json --force --admin --token-file --data --timeout '
-        valued=' --admin --token-file --data --timeout '
+        flags='--help --json --force --admin --token-file --data --timeout --ca '
+        valued=' --admin --token-file --data --timeout --ca '
         ;;
     'migrate')
         commands='up plan status down '
@@ -72,8 +72,8 @@ _gopush_at() {
         valued=' --ops --timeout '
         ;;
     'bench')
-        flags='--help --json --rate --duration --warmup --size --keys --readers --fetch --public --batch --connections --in-flight --idempotency --settle --keep --ops --yes-really --quiet --web --admin --token-file --data --timeout '
-        valued=' --rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout '
+        flags='--help --json --rate --duration --warmup --size --keys --readers --fetch --public --batch --connections --in-flight --idempotency --settle --keep --ops --yes-really --quiet --web --admin --token-file --data --timeout --ca '
+        valued=' --rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout --ca '
         ;;
     'doctor')
         flags='--help --json --config --data --role --store --zookeeper --znode-parent --table --timeout '
@@ -98,20 +98,29 @@ _gopush_value() {
     'serve --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'push --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'push --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'push --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'listen --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'inbox --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'where --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'explain --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'explain --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'explain --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'top --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'top --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'top --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'nodes --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'nodes --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'nodes --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'drain --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'drain --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'drain --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate up --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate plan --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate status --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate down --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'bench --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'doctor --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'doctor --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     esac

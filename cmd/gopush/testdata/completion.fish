@@ -19,21 +19,21 @@ function __gopush_at
                 set option $word
             case 'serve --config' 'serve --data' 'serve --store' 'serve --zookeeper' 'serve --znode-parent' 'serve --table' 'serve --coordination' 'serve --log-level' 'serve --log-format' 'serve --ports-from' 'serve --set' 
                 set option $word
-            case 'push --ttl' 'push --idempotency-key' 'push --admin' 'push --token-file' 'push --data' 'push --timeout' 
+            case 'push --ttl' 'push --idempotency-key' 'push --admin' 'push --token-file' 'push --data' 'push --timeout' 'push --ca' 
                 set option $word
-            case 'listen --after' 'listen --count' 'listen --web' 'listen --timeout' 
+            case 'listen --after' 'listen --count' 'listen --web' 'listen --timeout' 'listen --ca' 
                 set option $word
-            case 'inbox --after' 'inbox --limit' 'inbox --web' 'inbox --timeout' 
+            case 'inbox --after' 'inbox --limit' 'inbox --web' 'inbox --timeout' 'inbox --ca' 
                 set option $word
-            case 'where --web' 'where --timeout' 
+            case 'where --web' 'where --timeout' 'where --ca' 
                 set option $word
-            case 'explain --admin' 'explain --token-file' 'explain --data' 'explain --timeout' 
+            case 'explain --admin' 'explain --token-file' 'explain --data' 'explain --timeout' 'explain --ca' 
                 set option $word
-            case 'top --interval' 'top --keys' 'top --admin' 'top --token-file' 'top --data' 'top --timeout' 
+            case 'top --interval' 'top --keys' 'top --admin' 'top --token-file' 'top --data' 'top --timeout' 'top --ca' 
                 set option $word
-            case 'nodes --admin' 'nodes --token-file' 'nodes --data' 'nodes --timeout' 
+            case 'nodes --admin' 'nodes --token-file' 'nodes --data' 'nodes --timeout' 'nodes --ca' 
                 set option $word
-            case 'drain --admin' 'drain --token-file' 'drain --data' 'drain --timeout' 
+            case 'drain --admin' 'drain --token-file' 'drain --data' 'drain --timeout' 'drain --ca' 
                 set option $word
             case 
                 set option $word
@@ -47,7 +47,7 @@ function __gopush_at
                 set option $word
             case 'health --ops' 'health --timeout' 
                 set option $word
-            case 'bench --rate' 'bench --duration' 'bench --warmup' 'bench --size' 'bench --keys' 'bench --readers' 'bench --fetch' 'bench --public' 'bench --connections' 'bench --in-flight' 'bench --settle' 'bench --ops' 'bench --web' 'bench --admin' 'bench --token-file' 'bench --data' 'bench --timeout' 
+            case 'bench --rate' 'bench --duration' 'bench --warmup' 'bench --size' 'bench --keys' 'bench --readers' 'bench --fetch' 'bench --public' 'bench --connections' 'bench --in-flight' 'bench --settle' 'bench --ops' 'bench --web' 'bench --admin' 'bench --token-file' 'bench --data' 'bench --timeout' 'bench --ca' 
                 set option $word
             case 'doctor --config' 'doctor --data' 'doctor --role' 'doctor --store' 'doctor --zookeeper' 'doctor --znode-parent' 'doctor --table' 'doctor --timeout' 
                 set option $word
@@ -102,6 +102,7 @@ complete -c gopush -n '__gopush_at push' -l admin -d 'Admin API of the server, d
 complete -c gopush -n '__gopush_at push' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
 complete -c gopush -n '__gopush_at push' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at push' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at push' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at listen' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at listen' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at listen' -l after -d 'Start with the messages above this id; 0: with all that are stored; without it: with new ones.' -x
@@ -109,16 +110,19 @@ complete -c gopush -n '__gopush_at listen' -l count -d 'End after so many messag
 complete -c gopush -n '__gopush_at listen' -l no-public -d 'Leave public messages out.'
 complete -c gopush -n '__gopush_at listen' -l web -d 'Public API of the server, default http://127.0.0.1:8090.' -x
 complete -c gopush -n '__gopush_at listen' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at listen' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at inbox' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at inbox' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at inbox' -l after -d 'Only messages above this id.' -x
 complete -c gopush -n '__gopush_at inbox' -l limit -d 'The most messages to print, default 100.' -x
 complete -c gopush -n '__gopush_at inbox' -l web -d 'Public API of the server, default http://127.0.0.1:8090.' -x
 complete -c gopush -n '__gopush_at inbox' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at inbox' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at where' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at where' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at where' -l web -d 'Public API of the server, default http://127.0.0.1:8090.' -x
 complete -c gopush -n '__gopush_at where' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at where' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at explain' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at explain' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at explain' -l public -d 'The message is a public one: gopush explain --public ID.'
@@ -126,6 +130,7 @@ complete -c gopush -n '__gopush_at explain' -l admin -d 'Admin API of the server
 complete -c gopush -n '__gopush_at explain' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
 complete -c gopush -n '__gopush_at explain' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at explain' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at explain' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at top' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at top' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at top' -l interval -d 'How often to look.' -x
@@ -135,12 +140,14 @@ complete -c gopush -n '__gopush_at top' -l admin -d 'Admin API of the server, de
 complete -c gopush -n '__gopush_at top' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
 complete -c gopush -n '__gopush_at top' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at top' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at top' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at nodes' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at nodes' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at nodes' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x
 complete -c gopush -n '__gopush_at nodes' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
 complete -c gopush -n '__gopush_at nodes' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at nodes' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at nodes' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at drain' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at drain' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at drain' -l force -d 'Even without another node to hand over to, which interrupts the group.'
@@ -148,6 +155,7 @@ complete -c gopush -n '__gopush_at drain' -l admin -d 'Admin API of the server, 
 complete -c gopush -n '__gopush_at drain' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
 complete -c gopush -n '__gopush_at drain' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at drain' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at drain' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at migrate' -a up -d 'Make the table, or bring it to the schema that this program needs.'
 complete -c gopush -n '__gopush_at migrate' -a plan -d 'Show what up would do, and do nothing.'
 complete -c gopush -n '__gopush_at migrate' -a status -d 'Show the table and its schema.'
@@ -232,6 +240,7 @@ complete -c gopush -n '__gopush_at bench' -l admin -d 'Admin API of the server, 
 complete -c gopush -n '__gopush_at bench' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
 complete -c gopush -n '__gopush_at bench' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at bench' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at bench' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at doctor' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at doctor' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at doctor' -l config -d 'Settings file of gopush serve.' -r -F

@@ -61,8 +61,9 @@ _gopush_at() {
             '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
             '--data:Data folder of a server on this machine, default gopush-data.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--ttl --idempotency-key --admin --token-file --data --timeout )
+        valued=(--ttl --idempotency-key --admin --token-file --data --timeout --ca )
         ;;
     'listen')
         flags=(
@@ -73,8 +74,9 @@ _gopush_at() {
             '--no-public:Leave public messages out.'
             '--web:Public API of the server, default http\://127.0.0.1\:8090.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--after --count --web --timeout )
+        valued=(--after --count --web --timeout --ca )
         ;;
     'inbox')
         flags=(
@@ -84,8 +86,9 @@ _gopush_at() {
             '--limit:The most messages to print, default 100.'
             '--web:Public API of the server, default http\://127.0.0.1\:8090.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--after --limit --web --timeout )
+        valued=(--after --limit --web --timeout --ca )
         ;;
     'where')
         flags=(
@@ -93,8 +96,9 @@ _gopush_at() {
             '--json:Write results and errors as JSON.'
             '--web:Public API of the server, default http\://127.0.0.1\:8090.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--web --timeout )
+        valued=(--web --timeout --ca )
         ;;
     'explain')
         flags=(
@@ -105,8 +109,9 @@ _gopush_at() {
             '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
             '--data:Data folder of a server on this machine, default gopush-data.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--admin --token-file --data --timeout )
+        valued=(--admin --token-file --data --timeout --ca )
         ;;
     'top')
         flags=(
@@ -119,8 +124,9 @@ _gopush_at() {
             '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
             '--data:Data folder of a server on this machine, default gopush-data.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--interval --keys --admin --token-file --data --timeout )
+        valued=(--interval --keys --admin --token-file --data --timeout --ca )
         ;;
     'nodes')
         flags=(
@@ -130,8 +136,9 @@ _gopush_at() {
             '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
             '--data:Data folder of a server on this machine, default gopush-data.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--admin --token-file --data --timeout )
+        valued=(--admin --token-file --data --timeout --ca )
         ;;
     'drain')
         flags=(
@@ -142,8 +149,9 @@ _gopush_at() {
             '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
             '--data:Data folder of a server on this machine, default gopush-data.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--admin --token-file --data --timeout )
+        valued=(--admin --token-file --data --timeout --ca )
         ;;
     'migrate')
         commands=(
@@ -263,8 +271,9 @@ _gopush_at() {
             '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
             '--data:Data folder of a server on this machine, default gopush-data.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout )
+        valued=(--rate --duration --warmup --size --keys --readers --fetch --public --connections --in-flight --settle --ops --web --admin --token-file --data --timeout --ca )
         ;;
     'doctor')
         flags=(
@@ -306,20 +315,29 @@ _gopush_value() {
     'serve --data') _files -/ ;;
     'push --token-file') _files ;;
     'push --data') _files -/ ;;
+    'push --ca') _files ;;
+    'listen --ca') _files ;;
+    'inbox --ca') _files ;;
+    'where --ca') _files ;;
     'explain --token-file') _files ;;
     'explain --data') _files -/ ;;
+    'explain --ca') _files ;;
     'top --token-file') _files ;;
     'top --data') _files -/ ;;
+    'top --ca') _files ;;
     'nodes --token-file') _files ;;
     'nodes --data') _files -/ ;;
+    'nodes --ca') _files ;;
     'drain --token-file') _files ;;
     'drain --data') _files -/ ;;
+    'drain --ca') _files ;;
     'migrate up --config') _files ;;
     'migrate plan --config') _files ;;
     'migrate status --config') _files ;;
     'migrate down --config') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
+    'bench --ca') _files ;;
     'doctor --config') _files ;;
     'doctor --data') _files -/ ;;
     esac
