@@ -29,17 +29,18 @@ type streams struct {
 type commands struct {
 	JSON bool `help:"Write results and errors as JSON." name:"json"`
 
-	Serve   serveCmd   `cmd:"" help:"Run comet, message and web in one process."`
-	Push    pushCmd    `cmd:"" help:"Push one message to a key."`
-	Listen  listenCmd  `cmd:"" help:"Print the messages of a key as they come."`
-	Inbox   inboxCmd   `cmd:"" help:"Print the stored messages of a key."`
-	Where   whereCmd   `cmd:"" help:"Show which node a key lives on."`
-	Nodes   nodesCmd   `cmd:"" help:"List the nodes of the cluster."`
-	Drain   drainCmd   `cmd:"" help:"Have the node that serves a group hand over to another."`
-	Migrate migrateCmd `cmd:"" help:"Make or change the table on HBase."`
-	Health  healthCmd  `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
-	Doctor  doctorCmd  `cmd:"" help:"Look for what is wrong, with what to do about it."`
-	Version versionCmd `cmd:"" help:"Show the version."`
+	Serve    serveCmd    `cmd:"" help:"Run comet, message and web in one process."`
+	Push     pushCmd     `cmd:"" help:"Push one message to a key."`
+	Listen   listenCmd   `cmd:"" help:"Print the messages of a key as they come."`
+	Inbox    inboxCmd    `cmd:"" help:"Print the stored messages of a key."`
+	Where    whereCmd    `cmd:"" help:"Show which node a key lives on."`
+	Nodes    nodesCmd    `cmd:"" help:"List the nodes of the cluster."`
+	Drain    drainCmd    `cmd:"" help:"Have the node that serves a group hand over to another."`
+	Migrate  migrateCmd  `cmd:"" help:"Make or change the table on HBase."`
+	Snapshot snapshotCmd `cmd:"" help:"Back the table on HBase up, and restore it."`
+	Health   healthCmd   `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
+	Doctor   doctorCmd   `cmd:"" help:"Look for what is wrong, with what to do about it."`
+	Version  versionCmd  `cmd:"" help:"Show the version."`
 }
 
 func main() {
