@@ -6,7 +6,7 @@ _gopush_at() {
     commands='' flags='' valued='' args=''
     case $1 in
     '')
-        commands='serve push listen inbox where explain top nodes drain migrate health bench doctor completion version '
+        commands='serve push listen inbox where explain top nodes drain migrate snapshot health bench doctor completion version '
         flags='--help --json '
         valued=' '
         ;;
@@ -64,8 +64,29 @@ _gopush_at() {
         valued=' --config --zookeeper --znode-parent --table --timeout '
         ;;
     'migrate down')
-        flags='--help --json --config --zookeeper --znode-parent --table --timeout --to '
-        valued=' --config --zookeeper --znode-parent --table --timeout --to '
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout --to --lose-messages '
+        valued=' --config --zookeeper --znode-parent --table --timeout --to --lose-messages '
+        ;;
+    'snapshot')
+        commands='take list restore delete '
+        flags='--help --json '
+        valued=' '
+        ;;
+    'snapshot take')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout '
+        valued=' --config --zookeeper --znode-parent --table --timeout '
+        ;;
+    'snapshot list')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout '
+        valued=' --config --zookeeper --znode-parent --table --timeout '
+        ;;
+    'snapshot restore')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout --replace '
+        valued=' --config --zookeeper --znode-parent --table --timeout '
+        ;;
+    'snapshot delete')
+        flags='--help --json --config --zookeeper --znode-parent --table --timeout '
+        valued=' --config --zookeeper --znode-parent --table --timeout '
         ;;
     'health')
         flags='--help --json --ops --ready --timeout '
@@ -118,6 +139,10 @@ _gopush_value() {
     'migrate plan --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate status --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'migrate down --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'snapshot take --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'snapshot list --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'snapshot restore --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'snapshot delete --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'bench --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

@@ -11,9 +11,11 @@ function __gopush_at
             continue
         end
         switch "$at $word"
-            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' health' ' bench' ' doctor' ' completion' ' version' 
+            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' snapshot' ' health' ' bench' ' doctor' ' completion' ' version' 
                 set at (string trim "$at $word")
             case 'migrate up' 'migrate plan' 'migrate status' 'migrate down' 
+                set at (string trim "$at $word")
+            case 'snapshot take' 'snapshot list' 'snapshot restore' 'snapshot delete' 
                 set at (string trim "$at $word")
             case 
                 set option $word
@@ -43,7 +45,17 @@ function __gopush_at
                 set option $word
             case 'migrate status --config' 'migrate status --zookeeper' 'migrate status --znode-parent' 'migrate status --table' 'migrate status --timeout' 
                 set option $word
-            case 'migrate down --config' 'migrate down --zookeeper' 'migrate down --znode-parent' 'migrate down --table' 'migrate down --timeout' 'migrate down --to' 
+            case 'migrate down --config' 'migrate down --zookeeper' 'migrate down --znode-parent' 'migrate down --table' 'migrate down --timeout' 'migrate down --to' 'migrate down --lose-messages' 
+                set option $word
+            case 
+                set option $word
+            case 'snapshot take --config' 'snapshot take --zookeeper' 'snapshot take --znode-parent' 'snapshot take --table' 'snapshot take --timeout' 
+                set option $word
+            case 'snapshot list --config' 'snapshot list --zookeeper' 'snapshot list --znode-parent' 'snapshot list --table' 'snapshot list --timeout' 
+                set option $word
+            case 'snapshot restore --config' 'snapshot restore --zookeeper' 'snapshot restore --znode-parent' 'snapshot restore --table' 'snapshot restore --timeout' 
+                set option $word
+            case 'snapshot delete --config' 'snapshot delete --zookeeper' 'snapshot delete --znode-parent' 'snapshot delete --table' 'snapshot delete --timeout' 
                 set option $word
             case 'health --ops' 'health --timeout' 
                 set option $word
@@ -71,6 +83,7 @@ complete -c gopush -n '__gopush_at ' -a top -d 'Show what the nodes do, and the 
 complete -c gopush -n '__gopush_at ' -a nodes -d 'List the nodes of the cluster.'
 complete -c gopush -n '__gopush_at ' -a drain -d 'Have the node that serves a group hand over to another.'
 complete -c gopush -n '__gopush_at ' -a migrate -d 'Make or change the table on HBase.'
+complete -c gopush -n '__gopush_at ' -a snapshot -d 'Back the table on HBase up, and restore it.'
 complete -c gopush -n '__gopush_at ' -a health -d 'Ask a process of any role whether it lives, and serves; for health checks.'
 complete -c gopush -n '__gopush_at ' -a bench -d 'Put load on a server, measure it, and prove that nothing is lost.'
 complete -c gopush -n '__gopush_at ' -a doctor -d 'Look for what is wrong, with what to do about it.'
@@ -211,6 +224,42 @@ complete -c gopush -n '__gopush_at migrate down' -l znode-parent -d 'The znode t
 complete -c gopush -n '__gopush_at migrate down' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at migrate down' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at migrate down' -l to -d 'The schema to go back to; 0 drops the table, which must hold no message.' -x
+complete -c gopush -n '__gopush_at migrate down' -l lose-messages -d 'Drop the table though it holds messages; its name, to make sure.' -x
+complete -c gopush -n '__gopush_at snapshot' -a take -d 'Keep the table as it is now; it goes on serving.'
+complete -c gopush -n '__gopush_at snapshot' -a list -d 'List the snapshots that HBase has.'
+complete -c gopush -n '__gopush_at snapshot' -a restore -d 'Make the table what it was at a snapshot. Stop all nodes before.'
+complete -c gopush -n '__gopush_at snapshot' -a delete -d 'Give up a snapshot of the table.'
+complete -c gopush -n '__gopush_at snapshot' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at snapshot' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at snapshot take' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at snapshot take' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at snapshot take' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
+complete -c gopush -n '__gopush_at snapshot take' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at snapshot take' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at snapshot take' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at snapshot take' -l timeout -d 'How long the whole may take.' -x
+complete -c gopush -n '__gopush_at snapshot list' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at snapshot list' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at snapshot list' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
+complete -c gopush -n '__gopush_at snapshot list' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at snapshot list' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at snapshot list' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at snapshot list' -l timeout -d 'How long the whole may take.' -x
+complete -c gopush -n '__gopush_at snapshot restore' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at snapshot restore' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at snapshot restore' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
+complete -c gopush -n '__gopush_at snapshot restore' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at snapshot restore' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at snapshot restore' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at snapshot restore' -l timeout -d 'How long the whole may take.' -x
+complete -c gopush -n '__gopush_at snapshot restore' -l replace -d 'Replace what is in a table that exists. A snapshot of it is taken before.'
+complete -c gopush -n '__gopush_at snapshot delete' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at snapshot delete' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at snapshot delete' -l config -d 'Settings file of gopush serve; its section store counts.' -r -F
+complete -c gopush -n '__gopush_at snapshot delete' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at snapshot delete' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at snapshot delete' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at snapshot delete' -l timeout -d 'How long the whole may take.' -x
 complete -c gopush -n '__gopush_at health' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at health' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at health' -l ops -d 'Ops listener of the process, default 127.0.0.1:6971.' -x

@@ -18,6 +18,7 @@ _gopush_at() {
             'nodes:List the nodes of the cluster.'
             'drain:Have the node that serves a group hand over to another.'
             'migrate:Make or change the table on HBase.'
+            'snapshot:Back the table on HBase up, and restore it.'
             'health:Ask a process of any role whether it lives, and serves; for health checks.'
             'bench:Put load on a server, measure it, and prove that nothing is lost.'
             'doctor:Look for what is wrong, with what to do about it.'
@@ -232,8 +233,71 @@ _gopush_at() {
             '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
             '--timeout:How long the whole may take.'
             '--to:The schema to go back to; 0 drops the table, which must hold no message.'
+            '--lose-messages:Drop the table though it holds messages; its name, to make sure.'
         )
-        valued=(--config --zookeeper --znode-parent --table --timeout --to )
+        valued=(--config --zookeeper --znode-parent --table --timeout --to --lose-messages )
+        ;;
+    'snapshot')
+        commands=(
+            'take:Keep the table as it is now; it goes on serving.'
+            'list:List the snapshots that HBase has.'
+            'restore:Make the table what it was at a snapshot. Stop all nodes before.'
+            'delete:Give up a snapshot of the table.'
+        )
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    'snapshot take')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout )
+        ;;
+    'snapshot list')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout )
+        ;;
+    'snapshot restore')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+            '--replace:Replace what is in a table that exists. A snapshot of it is taken before.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout )
+        ;;
+    'snapshot delete')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its section store counts.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--timeout:How long the whole may take.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --timeout )
         ;;
     'health')
         flags=(
@@ -335,6 +399,10 @@ _gopush_value() {
     'migrate plan --config') _files ;;
     'migrate status --config') _files ;;
     'migrate down --config') _files ;;
+    'snapshot take --config') _files ;;
+    'snapshot list --config') _files ;;
+    'snapshot restore --config') _files ;;
+    'snapshot delete --config') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
     'bench --ca') _files ;;
