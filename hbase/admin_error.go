@@ -26,6 +26,8 @@ const (
 	classTableNotEnabled   = "org.apache.hadoop.hbase.TableNotEnabledException"
 	classNamespaceExists   = "org.apache.hadoop.hbase.NamespaceExistException"
 	classNamespaceNotFound = "org.apache.hadoop.hbase.NamespaceNotFoundException"
+	classSnapshotExists    = "org.apache.hadoop.hbase.snapshot.SnapshotExistsException"
+	classSnapshotNotFound  = "org.apache.hadoop.hbase.snapshot.SnapshotDoesNotExistException"
 	classConstraint        = "org.apache.hadoop.hbase.constraint.ConstraintException"
 )
 

@@ -32,9 +32,14 @@ func (a *Admin) begin(ctx context.Context, name string, request, response proto.
 
 // wait polls until the procedure has ended. If ctx ends before, HBase goes on.
 func (a *Admin) wait(ctx context.Context, tick Tick, name string, id uint64) error {
+	return poll(ctx, tick, name, id, func() (bool, error) { return a.ended(ctx, name, id) })
+}
+
+// poll asks until it is done; id is 0 where there is no procedure.
+func poll(ctx context.Context, tick Tick, name string, id uint64, ask func() (done bool, err error)) error {
 	start := time.Now()
 	for pause := firstPoll; ; pause = min(2*pause, longPoll) {
-		done, err := a.ended(ctx, name, id)
+		done, err := ask()
 		if done || err != nil {
 			return err
 		}
@@ -78,12 +83,16 @@ func (a *Admin) ended(ctx context.Context, name string, id uint64) (bool, error)
 // unfinished says that HBase has not ended what was asked of it, and may yet.
 type unfinished struct {
 	name string
-	id   uint64
+	id   uint64 // 0: it is no procedure
 	took time.Duration
 }
 
 func (u *unfinished) Error() string {
-	return fmt.Sprintf("HBase has not ended %s (procedure %d) after %s", u.name, u.id, u.took.Round(100*time.Millisecond))
+	name := u.name
+	if u.id > 0 {
+		name = fmt.Sprintf("%s (procedure %d)", name, u.id)
+	}
+	return fmt.Sprintf("HBase has not ended %s after %s", name, u.took.Round(100*time.Millisecond))
 }
 
 func (u *unfinished) Unwrap() error { return push.E(push.KindOutcomeUnknown, "HBase may still end it") }
@@ -91,7 +100,7 @@ func (u *unfinished) Unwrap() error { return push.E(push.KindOutcomeUnknown, "HB
 // procedure finds the one that was not waited for to its end.
 func procedureIn(err error) (uint64, bool) {
 	u, ok := errors.AsType[*unfinished](err)
-	if !ok {
+	if !ok || u.id == 0 {
 		return 0, false
 	}
 	return u.id, true

@@ -29,7 +29,7 @@ func createMessages(ctx context.Context, w *Work) error {
 // readOnly is HBase's attribute for a table that takes no writes.
 const readOnly = "READONLY"
 
-// dropMessages removes a table that holds no message. Nodes may still write to
+// dropMessages removes a table that holds no message, unless it may lose them. Nodes may still write to
 // it; so it is made read-only before it is looked at, and it is deleted only if
 // it has stayed so until nobody could write any more.
 func dropMessages(ctx context.Context, w *Work) error {
@@ -37,15 +37,17 @@ func dropMessages(ctx context.Context, w *Work) error {
 	if err := freeze(ctx, w, true); err != nil {
 		return err
 	}
-	empty, err := w.HBase.Empty(ctx, w.Table)
-	if err != nil {
-		return err
-	}
-	if !empty {
-		if err := freeze(ctx, w, false); err != nil {
+	if !w.Options.Lose {
+		empty, err := w.HBase.Empty(ctx, w.Table)
+		if err != nil {
 			return err
 		}
-		return push.E(push.KindConflict, "the table %s holds messages, and dropping it would lose them; delete it in the HBase shell if that is what you want", w.Table)
+		if !empty {
+			if err := freeze(ctx, w, false); err != nil {
+				return err
+			}
+			return push.E(push.KindConflict, "the table %s holds messages, and dropping it would lose them; if that is what you want, say --lose-messages %s", w.Table, w.Table)
+		}
 	}
 	if err := w.HBase.DisableTable(ctx, w.Table, w.Tick); err != nil {
 		return err

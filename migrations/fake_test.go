@@ -18,6 +18,7 @@ type fake struct {
 	mu         sync.Mutex
 	namespaces map[string]bool // whether it is ours
 	tables     map[hbase.TableName]*fakeTable
+	snapshots  map[string]*fakeTable
 	codecs     map[string]bool
 	requests   int
 	changes    []string // what was asked for, and changes something
@@ -38,7 +39,7 @@ type fakeTable struct {
 var errBroken = errors.New("the process was killed")
 
 func newFake() *fake {
-	return &fake{namespaces: map[string]bool{"default": false}, tables: make(map[hbase.TableName]*fakeTable), codecs: map[string]bool{"NONE": true, "SNAPPY": true}}
+	return &fake{namespaces: map[string]bool{"default": false}, tables: make(map[hbase.TableName]*fakeTable), snapshots: make(map[string]*fakeTable), codecs: map[string]bool{"NONE": true, "SNAPPY": true}}
 }
 
 // ask is one request. It fails if its context has ended. Nothing is held while change runs but mu.

@@ -281,6 +281,10 @@ func TestDownLosesNothing(t *testing.T) {
 	if got := f.seen(target.Table); !push.Is(err, push.KindConflict) || got.State != hbase.TableEnabled || got.Attributes[readOnly] != "" {
 		t.Errorf("%v %+v", err, got)
 	}
+	_, err = migrator(t, f, Options{Lose: true}, Steps()).Down(t.Context(), 0)
+	if got := f.seen(target.Table); err != nil || got.State != hbase.TableMissing {
+		t.Errorf("%v %+v", err, got)
+	}
 
 	f = newFake()
 	steps := three()

@@ -44,6 +44,8 @@ type Options struct {
 
 	// Enable lets Up enable a table that is disabled.
 	Enable bool
+	// Lose lets Down drop a table with the messages that it holds.
+	Lose bool
 	// ProveWithin bounds the proof that servers can use a compression; default
 	// 30 s.
 	ProveWithin time.Duration

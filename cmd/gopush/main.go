@@ -40,6 +40,7 @@ type commands struct {
 	Nodes      nodesCmd      `cmd:"" help:"List the nodes of the cluster."`
 	Drain      drainCmd      `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate    migrateCmd    `cmd:"" help:"Make or change the table on HBase."`
+	Snapshot   snapshotCmd   `cmd:"" help:"Back the table on HBase up, and restore it."`
 	Health     healthCmd     `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
 	Bench      benchCmd      `cmd:"" help:"Put load on a server, measure it, and prove that nothing is lost."`
 	Doctor     doctorCmd     `cmd:"" help:"Look for what is wrong, with what to do about it."`

@@ -17,7 +17,7 @@ type migrateCmd struct {
 	Down   migrateDownCmd   `cmd:"" help:"Take the table back to an older schema, where nothing is lost by it."`
 }
 
-// whereFlags are those of every migrate command.
+// whereFlags are those of every command that asks HBase's master.
 type whereFlags struct {
 	Config string `help:"Settings file of gopush serve; its section store counts." type:"path" placeholder:"FILE"`
 	hbaseFlags
@@ -83,12 +83,24 @@ func (c *migrateUpCmd) Run(ctx context.Context, cli *commands, s streams) error 
 
 type migrateDownCmd struct {
 	whereFlags
-	To int `help:"The schema to go back to; 0 drops the table, which must hold no message." required:"" placeholder:"N"`
+	To   int    `help:"The schema to go back to; 0 drops the table, which must hold no message." required:"" placeholder:"N"`
+	Lose string `name:"lose-messages" help:"Drop the table though it holds messages; its name, to make sure." placeholder:"TABLE"`
 }
 
 // Run takes the table back.
 func (c *migrateDownCmd) Run(ctx context.Context, cli *commands, s streams) error {
-	return c.with(ctx, migrations.Options{}, cli, s, func(ctx context.Context, m *migrations.Migrator) error {
+	settings, err := c.hbaseSettings(c.Config)
+	if err != nil {
+		return err
+	}
+	target, err := targetOf(settings.Store)
+	if err != nil {
+		return err
+	}
+	if c.Lose != "" && (c.Lose != target.Table.String() || c.To != 0) {
+		return usage("--lose-messages %s: it goes with --to 0, and the table is %s", c.Lose, target.Table)
+	}
+	return c.with(ctx, migrations.Options{Lose: c.Lose != ""}, cli, s, func(ctx context.Context, m *migrations.Migrator) error {
 		done, err := m.Down(ctx, c.To)
 		if err != nil {
 			return err
@@ -130,8 +142,19 @@ func (c *migrateStatusCmd) Run(ctx context.Context, cli *commands, s streams) er
 	})
 }
 
-// with runs do with a migrator, and closes what it opens.
+// with runs do with a migrator.
 func (f *whereFlags) with(ctx context.Context, o migrations.Options, cli *commands, s streams, do func(context.Context, *migrations.Migrator) error) error {
+	return f.asked(ctx, func(ctx context.Context, admin *hbase.Admin, target hbase.Target) error {
+		m, err := migrations.New(admin, target, o, newProgress(s.err, cli.JSON).show)
+		if err != nil {
+			return usage("%w", err)
+		}
+		return do(ctx, m)
+	})
+}
+
+// asked runs do with what asks HBase, and closes what it opens.
+func (f *whereFlags) asked(ctx context.Context, do func(context.Context, *hbase.Admin, hbase.Target) error) error {
 	settings, err := f.hbaseSettings(f.Config)
 	if err != nil {
 		return err
@@ -145,13 +168,9 @@ func (f *whereFlags) with(ctx context.Context, o migrations.Options, cli *comman
 		return err
 	}
 	defer admin.Close()
-	m, err := migrations.New(admin, target, o, newProgress(s.err, cli.JSON).show)
-	if err != nil {
-		return usage("%w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	return do(ctx, m)
+	return do(ctx, admin, target)
 }
 
 func newAdmin(s config.Store) (*hbase.Admin, error) {
