@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -38,7 +39,9 @@ func TestRealSnapshot(t *testing.T) {
 	table := namespace + ":messages"
 	t.Setenv("GOPUSH_ZOOKEEPER", zookeeper)
 	t.Setenv("GOPUSH_TABLE", table)
-	t.Cleanup(func() { gopush(t, "", "migrate", "down", "--to", "0") })
+	t.Cleanup(func() {
+		gopushHere(context.WithoutCancel(t.Context()), "", "migrate", "down", "--to", "0", "--lose-messages", table)
+	})
 	run := func(want int, text string, args ...string) outcome {
 		t.Helper()
 		got := gopush(t, "", args...)
