@@ -109,7 +109,7 @@ long-faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role,
 	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet|TestFleetChanges)$$' ./internal/e2e
 
 quick: ## the unit tests alone, without HBase, Prometheus and the race detector; under 20 s
-	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|hbase/hbasetest|docker/promtest)')
+	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|internal/oldredis|hbase/hbasetest|docker/promtest)')
 
 race: ## all tests with the race detector, once more and in another order
 	@$(WITH_HBASE) $(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...

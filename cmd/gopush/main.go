@@ -41,6 +41,7 @@ type commands struct {
 	Drain      drainCmd      `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate    migrateCmd    `cmd:"" help:"Make or change the table on HBase."`
 	Snapshot   snapshotCmd   `cmd:"" help:"Back the table on HBase up, and restore it."`
+	Import     importCmd     `cmd:"" help:"Bring messages of other systems into the table on HBase."`
 	Health     healthCmd     `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
 	Bench      benchCmd      `cmd:"" help:"Put load on a server, measure it, and prove that nothing is lost."`
 	Doctor     doctorCmd     `cmd:"" help:"Look for what is wrong, with what to do about it."`

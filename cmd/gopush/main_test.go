@@ -25,12 +25,19 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // asGopush has the program of the tests run as gopush itself, for tests that need a process.
 const asGopush = "GOPUSH_TEST_MAIN"
 
+// commandEnv has this test binary run a command line, one word in each line: a process that
+// can be killed.
+const commandEnv = "GOPUSH_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if words := os.Getenv(commandEnv); words != "" {
+		os.Exit(run(context.Background(), strings.Split(words, "\n"), streams{os.Stdin, os.Stdout, os.Stderr}))
+	}
 	if os.Getenv(asGopush) != "" {
 		main()
 	}
 	// The person who runs the tests may have a server of their own.
-	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN", "GOPUSH_CA", "GOPUSH_STORE", "GOPUSH_ZOOKEEPER", "GOPUSH_ZNODE_PARENT", "GOPUSH_TABLE"} {
+	for _, name := range []string{"GOPUSH_WEB", "GOPUSH_ADMIN", "GOPUSH_TOKEN", "GOPUSH_CA", "GOPUSH_STORE", "GOPUSH_ZOOKEEPER", "GOPUSH_ZNODE_PARENT", "GOPUSH_TABLE", "GOPUSH_REDIS_PASSWORD"} {
 		_ = os.Unsetenv(name)
 	}
 	goleak.VerifyTestMain(hbasetest.Main(m))
@@ -127,7 +134,7 @@ func refuses(status int, code, detail string, retryable bool) answer {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "explain", "top", "completion", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "snapshot", "snapshot take", "snapshot list", "snapshot restore", "snapshot delete", "bench", "doctor", "version"} {
+	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "explain", "top", "completion", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "bench", "snapshot", "snapshot take", "snapshot list", "snapshot restore", "snapshot delete", "import redis", "doctor", "version"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80")
 			golden := filepath.Join("testdata", strings.TrimSuffix("help-"+strings.ReplaceAll(name, " ", "-"), "-")+".txt")

@@ -70,15 +70,19 @@ var Layers = map[string]Layer{
 	// It knows of the cluster what any client knows.
 	"internal/bench": {Imports: []string{"internal/push", "comet/client", "internal/daemon"}},
 
+	"internal/oldredis": {Imports: vocabulary, Tests: []string{"internal/oldredis/redistest", "message/embedded"}},
+	// Test code for others to run; it stands by itself.
+	"internal/oldredis/redistest": {},
+
 	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert", "internal/coord/zk"), Tests: []string{"internal/cert/certtest"}},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
-	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},
+	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},
 	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
-	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/cert/certtest"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/oldredis", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/oldredis/redistest", "internal/cert/certtest"}},
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"internal/cert/certtest", "docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},

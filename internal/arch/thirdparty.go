@@ -23,6 +23,7 @@ var ThirdParty = map[string]Use{
 	"github.com/cockroachdb/pebble": {By: []string{"message/embedded"}, Tests: []string{"internal/e2e"}},
 	"github.com/tsuna/gohbase":      {By: []string{"hbase", "hbase/hbasetest"}},
 	"github.com/sirupsen/logrus":    {By: []string{"hbase"}}, // gohbase's logger
+	"github.com/redis/go-redis":     {By: []string{"internal/oldredis"}, Tests: []string{"cmd/gopush", "internal/e2e"}},
 	"google.golang.org/grpc":        {By: []string{"internal/rpc", "internal/rpc/pb", "internal/serve"}},
 	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb", "internal/trace/tracetest"}},
 	"google.golang.org/genproto":    {By: []string{"internal/rpc"}},
