@@ -115,7 +115,10 @@ func (p *Process) serve(ctx context.Context, sys *serve.System, start time.Time)
 	}
 	select {
 	case err := <-ended:
-		return err
+		if ctx.Err() == nil {
+			return err
+		}
+		ended <- err // it was told to end, and has by now
 	case <-ctx.Done():
 	}
 	fmt.Fprintf(p.Err, "%s: stopping; what is under way is finished first. Once more to end at once.\n", p.Name)

@@ -100,6 +100,7 @@ func (f *fakeComet) Delete(ctx context.Context, key push.Key) error { return f.c
 func (f *fakeComet) Describe(ctx context.Context, key push.Key, about push.ID) (push.KeyInfo, error) {
 	return f.describe(ctx, key, about)
 }
+
 func (f *fakeComet) Counts() push.Counts          { return push.Counts{Pushes: 5, Deliveries: 6, Behind: 7} }
 func (f *fakeComet) Top(limit int) []push.BusyKey { return f.top(limit) }
 

@@ -6,7 +6,7 @@ _gopush_at() {
     commands='' flags='' valued='' args=''
     case $1 in
     '')
-        commands='serve push listen inbox where explain top nodes drain migrate snapshot health bench doctor completion version '
+        commands='serve push listen inbox where explain top nodes drain migrate snapshot import health bench doctor completion version '
         flags='--help --json '
         valued=' '
         ;;
@@ -88,6 +88,15 @@ _gopush_at() {
         flags='--help --json --config --zookeeper --znode-parent --table --timeout '
         valued=' --config --zookeeper --znode-parent --table --timeout '
         ;;
+    'import')
+        commands='redis '
+        flags='--help --json '
+        valued=' '
+        ;;
+    'import redis')
+        flags='--help --json --config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --dry-run --checkpoint '
+        valued=' --config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --checkpoint '
+        ;;
     'health')
         flags='--help --json --ops --ready --timeout '
         valued=' --ops --timeout '
@@ -143,6 +152,9 @@ _gopush_value() {
     'snapshot list --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'snapshot restore --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'snapshot delete --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'import redis --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'import redis --password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'import redis --checkpoint') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'bench --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

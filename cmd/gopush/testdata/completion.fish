@@ -11,11 +11,13 @@ function __gopush_at
             continue
         end
         switch "$at $word"
-            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' snapshot' ' health' ' bench' ' doctor' ' completion' ' version' 
+            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' snapshot' ' import' ' health' ' bench' ' doctor' ' completion' ' version' 
                 set at (string trim "$at $word")
             case 'migrate up' 'migrate plan' 'migrate status' 'migrate down' 
                 set at (string trim "$at $word")
             case 'snapshot take' 'snapshot list' 'snapshot restore' 'snapshot delete' 
+                set at (string trim "$at $word")
+            case 'import redis' 
                 set at (string trim "$at $word")
             case 
                 set option $word
@@ -57,6 +59,10 @@ function __gopush_at
                 set option $word
             case 'snapshot delete --config' 'snapshot delete --zookeeper' 'snapshot delete --znode-parent' 'snapshot delete --table' 'snapshot delete --timeout' 
                 set option $word
+            case 
+                set option $word
+            case 'import redis --config' 'import redis --zookeeper' 'import redis --znode-parent' 'import redis --table' 'import redis --server' 'import redis --db' 'import redis --password-file' 'import redis --prefix' 'import redis --match' 'import redis --rate' 'import redis --checkpoint' 
+                set option $word
             case 'health --ops' 'health --timeout' 
                 set option $word
             case 'bench --rate' 'bench --duration' 'bench --warmup' 'bench --size' 'bench --keys' 'bench --readers' 'bench --fetch' 'bench --public' 'bench --connections' 'bench --in-flight' 'bench --settle' 'bench --ops' 'bench --web' 'bench --admin' 'bench --token-file' 'bench --data' 'bench --timeout' 'bench --ca' 
@@ -84,6 +90,7 @@ complete -c gopush -n '__gopush_at ' -a nodes -d 'List the nodes of the cluster.
 complete -c gopush -n '__gopush_at ' -a drain -d 'Have the node that serves a group hand over to another.'
 complete -c gopush -n '__gopush_at ' -a migrate -d 'Make or change the table on HBase.'
 complete -c gopush -n '__gopush_at ' -a snapshot -d 'Back the table on HBase up, and restore it.'
+complete -c gopush -n '__gopush_at ' -a import -d 'Bring messages of other systems into the table on HBase.'
 complete -c gopush -n '__gopush_at ' -a health -d 'Ask a process of any role whether it lives, and serves; for health checks.'
 complete -c gopush -n '__gopush_at ' -a bench -d 'Put load on a server, measure it, and prove that nothing is lost.'
 complete -c gopush -n '__gopush_at ' -a doctor -d 'Look for what is wrong, with what to do about it.'
@@ -260,6 +267,23 @@ complete -c gopush -n '__gopush_at snapshot delete' -l zookeeper -d 'Addresses o
 complete -c gopush -n '__gopush_at snapshot delete' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
 complete -c gopush -n '__gopush_at snapshot delete' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
 complete -c gopush -n '__gopush_at snapshot delete' -l timeout -d 'How long the whole may take.' -x
+complete -c gopush -n '__gopush_at import' -a redis -d 'Import what gopush-cluster 1.0 keeps in Redis. It may run again and again.'
+complete -c gopush -n '__gopush_at import' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at import' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at import redis' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at import redis' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at import redis' -l config -d 'Settings file of gopush serve; its sections store and messages count.' -r -F
+complete -c gopush -n '__gopush_at import redis' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at import redis' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at import redis' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at import redis' -l server -d 'A Redis server of the old system; name them all.' -x
+complete -c gopush -n '__gopush_at import redis' -l db -d 'Number of Redis'\''s database.' -x
+complete -c gopush -n '__gopush_at import redis' -l password-file -d 'File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one.' -r -F
+complete -c gopush -n '__gopush_at import redis' -l prefix -d 'What names in Redis begin with, and subscription keys do not.' -x
+complete -c gopush -n '__gopush_at import redis' -l match -d 'Pattern of Redis that names must match; without it all with the prefix.' -x
+complete -c gopush -n '__gopush_at import redis' -l rate -d 'Messages stored per second at most; 0 for no bound.' -x
+complete -c gopush -n '__gopush_at import redis' -l dry-run -d 'Read and count; store nothing.'
+complete -c gopush -n '__gopush_at import redis' -l checkpoint -d 'File that remembers how far an import came that was ended, default gopush-import.json.' -r -F
 complete -c gopush -n '__gopush_at health' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at health' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at health' -l ops -d 'Ops listener of the process, default 127.0.0.1:6971.' -x

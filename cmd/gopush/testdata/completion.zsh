@@ -19,6 +19,7 @@ _gopush_at() {
             'drain:Have the node that serves a group hand over to another.'
             'migrate:Make or change the table on HBase.'
             'snapshot:Back the table on HBase up, and restore it.'
+            'import:Bring messages of other systems into the table on HBase.'
             'health:Ask a process of any role whether it lives, and serves; for health checks.'
             'bench:Put load on a server, measure it, and prove that nothing is lost.'
             'doctor:Look for what is wrong, with what to do about it.'
@@ -299,6 +300,35 @@ _gopush_at() {
         )
         valued=(--config --zookeeper --znode-parent --table --timeout )
         ;;
+    'import')
+        commands=(
+            'redis:Import what gopush-cluster 1.0 keeps in Redis. It may run again and again.'
+        )
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    'import redis')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its sections store and messages count.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--server:A Redis server of the old system; name them all.'
+            '--db:Number of Redis'\''s database.'
+            '--password-file:File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one.'
+            '--prefix:What names in Redis begin with, and subscription keys do not.'
+            '--match:Pattern of Redis that names must match; without it all with the prefix.'
+            '--rate:Messages stored per second at most; 0 for no bound.'
+            '--dry-run:Read and count; store nothing.'
+            '--checkpoint:File that remembers how far an import came that was ended, default gopush-import.json.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --checkpoint )
+        ;;
     'health')
         flags=(
             '--help:Show context-sensitive help.'
@@ -403,6 +433,9 @@ _gopush_value() {
     'snapshot list --config') _files ;;
     'snapshot restore --config') _files ;;
     'snapshot delete --config') _files ;;
+    'import redis --config') _files ;;
+    'import redis --password-file') _files ;;
+    'import redis --checkpoint') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
     'bench --ca') _files ;;
