@@ -40,7 +40,7 @@ func TestAdminToken(t *testing.T) {
 
 // TestDevLoopback: without a token, this host only.
 func TestDevLoopback(t *testing.T) {
-	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.AdminToken, c.DevLoopback = "", true })
+	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.Admins, c.DevLoopback = nil, true })
 	tests := []struct {
 		name, remote, host string
 		header             map[string]string

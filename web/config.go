@@ -21,11 +21,11 @@ const longestTTL = 4294967295 * time.Second
 // Config says how a Server behaves. The zero value of each field stands for the
 // default that its comment names.
 type Config struct {
-	// AdminToken is the bearer token of the admin API at the start; see
-	// Server.SetAdminToken. It may be empty only with DevLoopback.
-	AdminToken string
-	// DevLoopback allows an empty AdminToken: the admin API then answers
-	// loopback peers alone, and Run refuses any other listener.
+	// Admins are those who may use the admin API, until SetAdmins. There may be
+	// none only with DevLoopback.
+	Admins []Admin
+	// DevLoopback allows no Admins: the admin API then answers loopback peers
+	// alone, and Run refuses any other listener.
 	DevLoopback bool
 
 	// Limits hold from the start; see Server.SetLimits.
@@ -83,9 +83,12 @@ type Deps struct {
 	Comet    func(addr string) Comet
 	Messages Messages
 	Log      *slog.Logger
-	Now      func() time.Time      // nil: time.Now
-	Traces   trace.Provider        // gets a span for each request; nil: none
-	Metrics  prometheus.Registerer // nil: no metrics
+	// Audit gets a line for each change that an administrator makes, pushes excepted;
+	// nil: Log.
+	Audit   *slog.Logger
+	Now     func() time.Time      // nil: time.Now
+	Traces  trace.Provider        // gets a span for each request; nil: none
+	Metrics prometheus.Registerer // nil: no metrics
 }
 
 // Comet is one comet node.
@@ -135,8 +138,8 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("MaxHeaderBytes is %d; it must be at least 1024", c.MaxHeaderBytes))
 	}
 	// The token is in no error.
-	if c.AdminToken == "" && !c.DevLoopback {
-		errs = append(errs, errors.New("AdminToken is empty; set one, or DevLoopback to serve loopback peers without"))
+	if len(c.Admins) == 0 && !c.DevLoopback {
+		errs = append(errs, errors.New("Admins is empty; name one, or set DevLoopback to serve loopback peers without"))
 	}
 	return errors.Join(append(errs, c.lives())...)
 }
@@ -189,10 +192,13 @@ func (l *Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate fills in the clock; everything else must be given.
+// validate fills in the clock and the audit log; everything else must be given.
 func (d *Deps) validate() error {
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Audit == nil {
+		d.Audit = d.Log
 	}
 	switch {
 	case d.Directory == nil:

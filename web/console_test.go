@@ -101,7 +101,7 @@ func TestConsolePolicy(t *testing.T) {
 // TestConsoleInDevelopment: without a token the page and what it asks for still
 // go to pages of its own origin alone.
 func TestConsoleInDevelopment(t *testing.T) {
-	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.AdminToken, c.DevLoopback = "", true })
+	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.Admins, c.DevLoopback = nil, true })
 	same := []string{"Origin", "http://127.0.0.1:8091", "Sec-Fetch-Site", "same-origin"}
 	if w := askConsole(s.Admin(), "GET", "/console/", same...); w.Code != 200 {
 		t.Errorf("page: %d", w.Code)

@@ -24,6 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testToken = "s3cret-admin-token"
 
+var testAdmins = []Admin{NewAdmin("alice", Operator, testToken)}
+
 // harness is a Server over a fake cluster, behind two real HTTP listeners. Every
 // reply that passes it is checked against docs/openapi.yaml.
 type harness struct {
@@ -51,7 +53,7 @@ func newHarness(t *testing.T, c *cluster, edit ...func(*Config)) *harness {
 
 func newServer(t testing.TB, c *cluster, log *slog.Logger, edit ...func(*Config)) *Server {
 	t.Helper()
-	cfg := Config{AdminToken: testToken, Limits: Limits{PushTimeout: 300 * time.Millisecond}, QueryTimeout: time.Second, StatusTimeout: 50 * time.Millisecond}
+	cfg := Config{Admins: testAdmins, Limits: Limits{PushTimeout: 300 * time.Millisecond}, QueryTimeout: time.Second, StatusTimeout: 50 * time.Millisecond}
 	for _, e := range edit {
 		e(&cfg)
 	}

@@ -91,7 +91,7 @@ func (s *Server) writeTimeout(l *Limits) time.Duration {
 
 // checkAdmin refuses to serve the admin API to the world without a token.
 func (s *Server) checkAdmin(l net.Listener) error {
-	if s.token.Load() != nil || isLoopback(l.Addr().String()) {
+	if len(*s.admins.Load()) > 0 || isLoopback(l.Addr().String()) {
 		return nil
 	}
 	return fmt.Errorf("web: the admin API has no token and may listen on loopback only, not on %s; set a token", l.Addr())

@@ -150,7 +150,7 @@ func TestRunEndsABatch(t *testing.T) {
 
 // TestRunRefusesAnOpenAdmin: without a token the admin API stays on loopback.
 func TestRunRefusesAnOpenAdmin(t *testing.T) {
-	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.AdminToken, c.DevLoopback = "", true })
+	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.Admins, c.DevLoopback = nil, true })
 	admin, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ type metrics struct {
 	durations *prometheus.HistogramVec
 	pushes    *prometheus.CounterVec
 	retries   *prometheus.CounterVec
+	denied    *prometheus.CounterVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -38,14 +39,20 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopush_web_push_retries_total", Help: "Pushes sent again inside their deadline, by the refusal's code.",
 		}, []string{"code"}),
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_denied_total", Help: "Requests that were refused for want of a token, or of what it allows, by listener and reason.",
+		}, []string{"listener", "reason"}),
 	}
 	// So that the first step of a rate counts.
 	m.pushes.WithLabelValues("ok")
+	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
+		m.denied.WithLabelValues("admin", string(kind))
+	}
 	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
@@ -64,6 +71,11 @@ func (m *metrics) push(err error) {
 		code = string(classOf(push.KindOf(err)).code)
 	}
 	m.pushes.WithLabelValues(code).Inc()
+}
+
+// deny counts a request whose token is missing or does not do.
+func (m *metrics) deny(listener string, err error) {
+	m.denied.WithLabelValues(listener, string(push.KindOf(err))).Inc()
 }
 
 // retry counts a try that was refused and is made again.

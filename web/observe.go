@@ -21,6 +21,10 @@ type recorder struct {
 	status int
 	bytes  int64
 	err    error // the reason of a refusal, if any
+
+	// For the audit log.
+	admin *Admin // nil: nobody known
+	aim   []slog.Attr
 }
 
 // Unwrap lets http.ResponseController reach the connection.

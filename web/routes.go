@@ -32,26 +32,27 @@ func (s *Server) publicRoutes() []route {
 	}
 }
 
-// adminRoutes is the admin API. No GET of it has an effect.
+// adminRoutes is the admin API. No GET of it has an effect, and what changes something other
+// than by pushing to a key is audited.
 func (s *Server) adminRoutes() []route {
 	return []route{
 		{http.MethodPost, "/1/admin/push/private", s.v1Push(false)},
 		{http.MethodPost, "/admin/push", s.v1Push(false)},
-		{http.MethodPost, "/1/admin/push/public", s.v1Push(true)},
+		{http.MethodPost, "/1/admin/push/public", s.audited(actBroadcast, s.v1Push(true))},
 		{http.MethodPost, "/1/admin/push/mprivate", s.v1PushMany},
-		{http.MethodPost, "/1/admin/msg/del", s.v1Delete},
-		{http.MethodPost, "/admin/msg/clean", s.v1Delete},
+		{http.MethodPost, "/1/admin/msg/del", s.audited(actDelete, s.v1Delete)},
+		{http.MethodPost, "/admin/msg/clean", s.audited(actDelete, s.v1Delete)},
 		{http.MethodPost, "/v2/messages", v2(s.postMessage)},
 		{http.MethodPost, "/v2/messages/batch", v2(s.postBatch)},
-		{http.MethodPost, "/v2/broadcast", v2(s.postBroadcast)},
-		{http.MethodDelete, "/v2/messages", v2(s.deleteMessages)},
+		{http.MethodPost, "/v2/broadcast", s.audited(actBroadcast, v2(s.postBroadcast))},
+		{http.MethodDelete, "/v2/messages", s.audited(actDelete, v2(s.deleteMessages))},
 		{http.MethodGet, "/v2/messages/{id}", v2(s.getMessage)},
-		{http.MethodDelete, "/v2/messages/{id}", v2(s.recallMessage)},
+		{http.MethodDelete, "/v2/messages/{id}", s.audited(actRecall, v2(s.recallMessage))},
 		{http.MethodGet, "/v2/keys/{key}", v2(s.getKey)},
 		{http.MethodGet, "/v2/top", v2(s.getTop)},
 		{http.MethodGet, "/v2/nodes", v2(s.getNodes)},
-		{http.MethodPost, "/v2/nodes/{group}/drain", v2(s.postDrain)},
-		{http.MethodDelete, "/v2/nodes/{group}", v2(s.deleteGroup)},
+		{http.MethodPost, "/v2/nodes/{group}/drain", s.audited(actDrain, v2(s.postDrain))},
+		{http.MethodDelete, "/v2/nodes/{group}", s.audited(actRemoveGroup, v2(s.deleteGroup))},
 	}
 }
 

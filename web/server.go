@@ -17,11 +17,12 @@ type Server struct {
 	tracer  *trace.Tracer // immutable
 	clock   *clock        // has its own lock
 	metrics *metrics      // has its own locks
+	denials sparse        // has its own lock
+	admins  atomic.Pointer[[]Admin]
 	public  http.Handler
 	admin   http.Handler
 
 	limits atomic.Pointer[Limits] // never nil; what it points to is immutable
-	token  atomic.Pointer[digest] // nil: loopback peers need none
 
 	buffers  sync.Pool     // of *[]byte, for replies
 	gate     *gate         // counts the requests in progress
@@ -41,9 +42,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, deps: deps, tracer: trace.New(deps.Traces, "gopush/web"), gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
 	s.limits.Store(&cfg.Limits)
-	if cfg.AdminToken != "" {
-		s.SetAdminToken(cfg.AdminToken)
-	}
+	s.admins.Store(&cfg.Admins)
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	s.cut = sync.OnceFunc(func() { close(s.over) })
 	s.buffers.New = func() any { return new([]byte) }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -64,6 +65,9 @@ func (s *Server) v1Push(public bool) http.HandlerFunc {
 		receipt, no := s.v1PushOne(w, r, public)
 		if no == nil {
 			w.Header().Set(v1IDHeader, receipt.ID.String())
+			if public {
+				aim(w, slog.String("id", receipt.ID.String()))
+			}
 		}
 		writeV1Admin(w, "", no)
 	}
@@ -238,6 +242,7 @@ func (s *Server) v1Delete(w http.ResponseWriter, r *http.Request) {
 		writeV1Admin(w, "", no)
 		return
 	}
+	aimAt(w, key)
 	if err := s.withdraw(r.Context(), key, func(ctx context.Context, c Comet) error { return c.Delete(ctx, key) }); err != nil {
 		writeV1Admin(w, "", refusalOf(err))
 		return

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -158,6 +159,7 @@ func (s *Server) postDrain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	group := r.PathValue("group")
+	aim(w, slog.String("group", group))
 	primary, err := s.drainable(group, q.Get("force") == "1")
 	if err != nil {
 		return err
@@ -202,9 +204,11 @@ func (s *Server) drainable(group string, force bool) (coord.Node, error) {
 // deleteGroup answers DELETE /v2/nodes/GROUP: a group without nodes leaves the ring, and
 // its keys go to the others.
 func (s *Server) deleteGroup(w http.ResponseWriter, r *http.Request) error {
+	group := r.PathValue("group")
+	aim(w, slog.String("group", group))
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
-	if err := s.deps.Admin.RemoveGroup(ctx, r.PathValue("group")); err != nil {
+	if err := s.deps.Admin.RemoveGroup(ctx, group); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
 	"gopush/internal/coord"
@@ -46,6 +47,9 @@ func (s *Server) postOne(w http.ResponseWriter, r *http.Request, parse func([]by
 	if err != nil {
 		return err
 	}
+	if p.Key.Public() {
+		aim(w, slog.String("id", receipt.ID.String()))
+	}
 	// A retry of this server's own shows as a duplicate, too: the client cannot
 	// tell, and need not.
 	status := http.StatusCreated
@@ -72,6 +76,7 @@ func (s *Server) deleteMessages(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	aimAt(w, key)
 	return s.change(w, r, key, func(ctx context.Context, c Comet) error { return c.Delete(ctx, key) })
 }
 
@@ -85,6 +90,8 @@ func (s *Server) recallMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	aimAt(w, key)
+	aim(w, slog.String("id", id.String()))
 	return s.change(w, r, key, func(ctx context.Context, c Comet) error { return c.Recall(ctx, key, id) })
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"gopush/internal/push"
+	"gopush/internal/serve"
 )
 
 // maxReply bounds what is read of a reply; a page has about a megabyte.
@@ -65,20 +67,20 @@ func (f *caFlag) trust() (*tls.Config, error) {
 // mode needs none, and any other will say so.
 func (f *adminFlags) token() (string, error) {
 	if f.TokenFile != "" {
-		b, err := os.ReadFile(f.TokenFile)
+		t, err := serve.AdminToken(f.TokenFile)
 		if err != nil {
 			return "", usage("the token file: %w", err)
 		}
-		return strings.TrimSpace(string(b)), nil
+		return t, nil
 	}
 	if t := os.Getenv("GOPUSH_TOKEN"); t != "" {
 		return t, nil
 	}
-	b, err := os.ReadFile(filepath.Join(f.Data, "admin.token"))
-	if err != nil {
-		return "", nil //nolint:nilerr // see above
+	t, err := serve.AdminToken(filepath.Join(f.Data, "admin.token"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "", nil
 	}
-	return strings.TrimSpace(string(b)), nil
+	return t, err
 }
 
 // problem is an error that a server answered with: RFC 9457, with the members

@@ -21,11 +21,7 @@ type banner struct {
 }
 
 func bannerOf(sys *serve.System, took time.Duration) banner {
-	b := banner{ReadyMillis: took.Milliseconds(), Addresses: sys.Addrs(), Token: sys.Token()}
-	if b.Token != "" {
-		b.TokenFile = sys.TokenFile()
-	}
-	return b
+	return banner{ReadyMillis: took.Milliseconds(), Addresses: sys.Addrs(), Token: sys.Token(), TokenFile: sys.TokenFile()}
 }
 
 func (b banner) print(w io.Writer, asJSON bool) error {
@@ -52,13 +48,17 @@ func (b banner) text() string {
 		fmt.Fprintf(&t, "  %-16s %s\n", line[0], line[1])
 	}
 	auth, fragment := "", ""
-	if b.Token == "" {
-		t.WriteString("  admin token      none: development mode, this machine only\n")
-	} else {
+	switch {
+	case b.Token != "":
 		fmt.Fprintf(&t, "  admin token      %s (in %s)\n", b.Token, b.TokenFile)
 		auth = " -H 'Authorization: Bearer " + b.Token + "'"
 		// Browsers keep what is behind # to themselves.
 		fragment = "#token=" + url.QueryEscape(b.Token)
+	case b.TokenFile != "":
+		fmt.Fprintf(&t, "  admin token      yours: %s has only digests of operators' tokens\n", b.TokenFile)
+		auth = " -H 'Authorization: Bearer TOKEN'"
+	default:
+		t.WriteString("  admin token      none: development mode, this machine only\n")
 	}
 	fmt.Fprintf(&t, `
 See it work, with a pretend phone, in a browser:

@@ -62,8 +62,8 @@ func (s *Serve) fields() table {
 		{"web.tls_key", "Its private key, a PEM file.", &text{p: &s.Web.TLSKey, rule: optional(nil)}},
 		{"web.insecure_admin", "Let the admin API be reached from beyond this machine though tokens and messages\ncross the network in the clear. Only in a network that nobody else is in.", &boolean{&s.Web.InsecureAdmin}},
 		{"web.public", "Address of the public API: node lookup and stored messages.", &text{p: &s.Web.Public, rule: bindable}},
-		{"web.admin", "Address of the admin API: push, recall, delete. It needs the admin token;\nloopback only, unless web.tls_cert or web.insecure_admin is set.", &text{p: &s.Web.Admin, rule: bindable}},
-		{"web.admin_token_file", "File with the admin token, one line; several web nodes share one. Empty:\nadmin.token in the data folder, made at the first start.", live{&text{p: &s.Web.AdminTokenFile, rule: optional(nil)}}},
+		{"web.admin", "Address of the admin API: push, recall, delete. It needs an admin token;\nloopback only, unless web.tls_cert or web.insecure_admin is set.", &text{p: &s.Web.Admin, rule: bindable}},
+		{"web.admin_token_file", "File with the admin tokens: one token alone, an operator's, or lines of the form\nNAME ROLE TOKEN; several web nodes share one. Empty: admin.token in the data\nfolder, made at the first start.", live{&text{p: &s.Web.AdminTokenFile, rule: optional(nil)}}},
 		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", live{&duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},
 	})

@@ -209,7 +209,7 @@ func TestEverySettingReloads(t *testing.T) {
 			t.Errorf("%s: there is nothing to see before", path)
 		}
 		if line, want := r.reload(t, tt.text), `changed=`+path; !strings.Contains(line, want) || !strings.Contains(line, "need_restart=none") {
-			if path != "web.admin_token_file" || !strings.Contains(line, `changed="web.admin_token_file, the admin token"`) {
+			if path != "web.admin_token_file" || !strings.Contains(line, `changed="web.admin_token_file, the admin tokens"`) {
 				t.Errorf("%s: the line says %s", path, line)
 			}
 		}
@@ -417,7 +417,7 @@ func TestTokenReloads(t *testing.T) {
 	if got := []int{pushed(old), pushed(next)}; !slices.Equal(got, []int{201, 401}) {
 		t.Errorf("before the reload: %v", got)
 	}
-	if line := r.reload(t, ""); !strings.Contains(line, `changed="the admin token"`) {
+	if line := r.reload(t, ""); !strings.Contains(line, `changed="the admin tokens"`) {
 		t.Error(line)
 	}
 	if got := []int{pushed(old), pushed(next)}; !slices.Equal(got, []int{401, 201}) || r.sys.Token() != next {

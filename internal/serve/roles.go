@@ -237,11 +237,11 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 	defer func() { err = errors.Join(err, calls.close()) }()
 	settings := &s.cfg.Settings
 	server, err := web.New(web.Config{
-		AdminToken: s.Token(), DevLoopback: settings.Dev, Limits: webLimits(*settings), Drain: s.share(),
+		Admins: s.administrators(), DevLoopback: settings.Dev, Limits: webLimits(*settings), Drain: s.share(),
 	}, web.Deps{
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:  func(addr string) web.Comet { return calls.comets.At(addr) },
-		Traces: s.traces(), Metrics: s.metrics, Log: log, Now: s.cfg.Now,
+		Traces: s.traces(), Metrics: s.metrics, Log: log, Audit: s.auditLog(), Now: s.cfg.Now,
 	})
 	if err != nil {
 		return err
@@ -272,15 +272,15 @@ func webLimits(s config.Serve) web.Limits {
 	}
 }
 
-// onWebReload has the server's limits and its token follow the settings. The token is
+// onWebReload has the server's limits and its administrators follow the settings. Those are
 // read before: see open.
 func (s *System) onWebReload(server *web.Server) error {
 	return s.onReload(func(settings config.Serve) (step, error) {
 		limits := webLimits(settings)
 		return step{take: func() {
 			server.SetLimits(limits)
-			if token := s.Token(); token != "" {
-				server.SetAdminToken(token)
+			if admins := s.administrators(); len(admins) > 0 {
+				server.SetAdmins(admins)
 			}
 		}}, limits.Validate()
 	})

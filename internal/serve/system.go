@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"gopush/internal/daemon"
 	"gopush/internal/trace/otlp"
 	"gopush/message"
+	"gopush/web"
 )
 
 // System is the roles of one process. New opens what it needs, Run serves once,
@@ -30,7 +32,7 @@ type System struct {
 	health  *daemon.Readiness
 	metrics *prometheus.Registry
 
-	token   atomic.Pointer[string] // nil: none
+	admins  atomic.Pointer[admins] // nil: none
 	reloads reloads                // has its own lock
 
 	// opened by New, closed by Close
@@ -92,7 +94,7 @@ func (s *System) open() (err error) {
 		return err
 	}
 	if cfg.Roles.Has(Web) && !cfg.Settings.Dev {
-		if err := s.onReload(s.adminToken); err != nil {
+		if err := s.onReload(s.adminTokens); err != nil {
 			return err
 		}
 	}
@@ -124,38 +126,52 @@ func (c *Config) comets() []config.Comet {
 // Addrs are the real addresses; they are known once New has returned.
 func (s *System) Addrs() Addrs { return s.addrs }
 
-// Token is the admin token; empty in development mode, and without web.
+// Token is an operator's admin token; empty in development mode, without web, and when
+// the file holds only digests.
 func (s *System) Token() string {
-	if token := s.token.Load(); token != nil {
-		return *token
+	if a := s.admins.Load(); a != nil {
+		return a.token
 	}
 	return ""
 }
 
-// TokenFile is where the admin token lies at the start.
-func (s *System) TokenFile() string { return s.cfg.tokenPath(s.cfg.Settings.Web) }
+// administrators are those of the admin API; none in development mode, and without web.
+func (s *System) administrators() []web.Admin {
+	if a := s.admins.Load(); a != nil {
+		return a.list
+	}
+	return nil
+}
 
-// adminToken reads the admin token, or makes the first one of a data folder.
-func (s *System) adminToken(settings config.Serve) (step, error) {
-	path, old := s.cfg.tokenPath(settings.Web), s.Token()
-	var token string
+// TokenFile is where the admin tokens lie at the start; empty in development mode.
+func (s *System) TokenFile() string {
+	if s.cfg.Settings.Dev {
+		return ""
+	}
+	return s.cfg.tokenPath(s.cfg.Settings.Web)
+}
+
+// adminTokens reads the admin tokens, or makes the first one of a data folder.
+func (s *System) adminTokens(settings config.Serve) (step, error) {
+	path, old := s.cfg.tokenPath(settings.Web), s.administrators()
+	var a admins
 	var err error
 	switch {
 	case settings.Web.AdminTokenFile != "":
 		// It is somebody else's, perhaps not to be written. One that several nodes share is
 		// not made here either, as each would make its own.
-		token, err = readToken(path, s.log, func(*os.File, fs.FileMode) error { return nil })
-	case old == "":
-		token, err = adminToken(path, s.log)
+		a, err = readAdmins(path, s.log, func(*os.File, fs.FileMode) error { return nil })
+	case len(old) == 0:
+		a, err = adminToken(path, s.log)
 	default:
-		token, err = readToken(path, s.log, (*os.File).Chmod)
+		a, err = readAdmins(path, s.log, (*os.File).Chmod)
 	}
 	if err != nil {
 		return step{}, err
 	}
-	st := step{take: func() { s.token.Store(&token) }}
-	if token != old {
-		st.news = "the admin token"
+	st := step{take: func() { s.admins.Store(&a) }}
+	if !slices.Equal(a.list, old) {
+		st.news = "the admin tokens"
 	}
 	return st, nil
 }
