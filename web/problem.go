@@ -45,6 +45,9 @@ func classOf(kind push.Kind) class {
 		return class{kind, http.StatusBadRequest, "the key is not valid", 0}
 	case push.KindUnauthenticated:
 		return class{kind, http.StatusUnauthorized, "a valid token is needed", 0}
+	case push.KindTokenExpired, push.KindTokenRevoked:
+		// What to do is the same; the sentence says which it is.
+		return classOf(push.KindUnauthenticated)
 	case push.KindForbidden:
 		return class{kind, http.StatusForbidden, "this is not allowed", 0}
 	case push.KindNotFound:

@@ -13,7 +13,7 @@ import (
 )
 
 var allKinds = []push.Kind{
-	push.KindBadRequest, push.KindBadKey, push.KindUnauthenticated, push.KindForbidden, push.KindNotFound, push.KindConflict,
+	push.KindBadRequest, push.KindBadKey, push.KindUnauthenticated, push.KindTokenExpired, push.KindTokenRevoked, push.KindForbidden, push.KindNotFound, push.KindConflict,
 	push.KindTooLarge, push.KindRateLimited, push.KindBusy, push.KindNoNode, push.KindStoreUnavailable, push.KindMoving,
 	push.KindWrongNode, push.KindFenced, push.KindOutcomeUnknown, push.KindInternal, kindMethod,
 }

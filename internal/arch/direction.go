@@ -48,6 +48,8 @@ var Layers = map[string]Layer{
 	"internal/rpc":             {Imports: plus(vocabulary, "internal/coord", "internal/rpc/pb", "internal/trace"), Tests: []string{"internal/cert", "internal/cert/certtest", "internal/coord/local", "internal/kept", "internal/trace/tracetest"}},
 	"internal/config":          {Imports: []string{"internal/push"}},
 	"internal/daemon":          {},
+	// What it makes and checks is handed to the roles.
+	"internal/token": {Imports: []string{"internal/push"}},
 
 	"message":           {Imports: plus(vocabulary, "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"message/embedded", "message/storetest"}},
 	"message/embedded":  {Imports: plus(vocabulary, "message"), Tests: []string{"message/storetest"}},
@@ -76,13 +78,13 @@ var Layers = map[string]Layer{
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert", "internal/coord/zk"), Tests: []string{"internal/cert/certtest"}},
 
-	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
+	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/token", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
 	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},
 	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
-	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/oldredis", "internal/serve", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/oldredis/redistest", "internal/cert/certtest"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/oldredis", "internal/serve", "internal/token", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/oldredis/redistest", "internal/cert/certtest"}},
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"internal/cert/certtest", "docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},

@@ -28,6 +28,7 @@ var ThirdParty = map[string]Use{
 	"google.golang.org/protobuf":    {By: []string{"hbase", "hbase/hbasetest", "internal/rpc", "internal/rpc/pb", "internal/trace/tracetest"}},
 	"google.golang.org/genproto":    {By: []string{"internal/rpc"}},
 	"github.com/HdrHistogram":       {By: []string{"internal/bench"}},
+	"github.com/golang-jwt/jwt":     {By: []string{"internal/token"}},
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web", "docker/promtest"}},
 	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},

@@ -17,6 +17,8 @@ const (
 	KindBadRequest       Kind = "bad_request"
 	KindBadKey           Kind = "bad_key"
 	KindUnauthenticated  Kind = "unauthenticated"
+	KindTokenExpired     Kind = "token_expired" // unauthenticated, as the token's time is over
+	KindTokenRevoked     Kind = "token_revoked" // unauthenticated, as the token was taken back
 	KindForbidden        Kind = "forbidden"
 	KindNotFound         Kind = "not_found"
 	KindConflict         Kind = "conflict"

@@ -28,6 +28,8 @@ var kindCodes = map[push.Kind]codes.Code{
 	push.KindBadRequest:       codes.InvalidArgument,
 	push.KindBadKey:           codes.InvalidArgument,
 	push.KindUnauthenticated:  codes.Unauthenticated,
+	push.KindTokenExpired:     codes.Unauthenticated,
+	push.KindTokenRevoked:     codes.Unauthenticated,
 	push.KindForbidden:        codes.PermissionDenied,
 	push.KindNotFound:         codes.NotFound,
 	push.KindConflict:         codes.AlreadyExists,
