@@ -66,7 +66,7 @@ type Limits struct {
 	Origins []string
 }
 
-// Deps are the parts that a node works with; all but Authorizer, Traces and
+// Deps are the parts that a node works with; all but Tokens, Traces and
 // Metrics are required.
 type Deps struct {
 	Membership coord.Membership
@@ -74,8 +74,8 @@ type Deps struct {
 	Messages   Messages
 	// Peer gives the client of the comet at an RPC address (host:port).
 	Peer func(addr string) Peer
-	// Authorizer checks client tokens; nil: connections need none.
-	Authorizer Authorizer
+	// Tokens checks client tokens; nil: connections need none.
+	Tokens Tokens
 	// Traces gets the spans of what is recorded; nil: none.
 	Traces  trace.Provider
 	Metrics prometheus.Registerer
@@ -99,13 +99,6 @@ type Messages interface {
 // Peer is another comet, or this one, as the source of public messages.
 type Peer interface {
 	Follow(ctx context.Context, send func(rpc.Event) error) error
-}
-
-// Authorizer decides whether a token may listen to a key. Its errors are of
-// KindUnauthenticated (the token is unknown, wrong or expired), KindForbidden
-// (it is for other keys) or KindNotFound (nothing is known of the key).
-type Authorizer interface {
-	Authorize(ctx context.Context, key push.Key, token string) error
 }
 
 // Validate fills in the defaults and reports every field that is out of range.

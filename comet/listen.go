@@ -157,16 +157,6 @@ func (n *Node) originAllowed(r *http.Request) bool {
 	return origin == "" || len(origins) == 0 || slices.Contains(origins, origin)
 }
 
-// authorize asks the authorizer, if there is one.
-func (n *Node) authorize(ctx context.Context, key push.Key, token string) error {
-	if n.deps.Authorizer == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.Handshake)
-	defer cancel()
-	return n.deps.Authorizer.Authorize(ctx, key, token)
-}
-
 // join makes s a member of its key's channel and of the public one. What comes
 // back leaves both.
 func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok bool) {
@@ -197,39 +187,51 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 	}, true
 }
 
-// joinV1 is join for protocol v1, whose clients hear of both streams from now on.
+// joinV1 is join for protocol v1, whose clients hear of their streams from now on.
 // What "now" is has to be settled before they are told that they are subscribed, and fetch:
 // a node that has just started does not know yet where the public stream stands, and a
 // write that was given up may land after they have fetched, unpublished.
-// The reply is empty when the connection may stay.
-func (n *Node) joinV1(s *subscriber, key push.Key) (leave func(), reply string, ok bool) {
-	leave, ok = n.join(s, key, true)
+func (n *Node) joinV1(s *subscriber, key push.Key, grant *push.Grant) (leave func(), no *v1No) {
+	leave, ok := n.join(s, key, public(grant))
 	if !ok {
-		n.met.refused("key full")
-		return nil, "", false
+		return nil, &v1No{"", "key full"}
 	}
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.AttemptTimeout)
 	defer cancel()
 	for _, f := range []*feed{&s.private, &s.public} {
+		if f.ch == nil {
+			continue
+		}
 		if _, err := f.settle(ctx, 0, false); err != nil {
 			leave()
-			return nil, wire.ReplyNode, false
+			return nil, v1Refused(wire.ReplyNode)
 		}
 	}
-	return leave, "", true
+	s.hold(grant)
+	return leave, nil
 }
 
-// v1Refusal is the reply to a v1 subscription that cannot be served, or empty.
-func (n *Node) v1Refusal(ctx context.Context, sub wire.Subscribe) string {
+// v1No is why a v1 subscription is not taken: a reply, which may be empty, and what the
+// metrics call it.
+type v1No struct{ reply, reason string }
+
+// v1Refused is a refusal whose reply says all.
+func v1Refused(reply string) *v1No { return &v1No{reply, v1Reason(reply)} }
+
+// v1Check decides whether a v1 subscription can be served, and what its token allows.
+func (n *Node) v1Check(sub wire.Subscribe) (*push.Grant, *v1No) {
 	if n.owns(sub.Key) != nil {
-		return wire.ReplyNode
+		return nil, v1Refused(wire.ReplyNode)
 	}
-	switch err := n.authorize(ctx, sub.Key, sub.Token); {
+	grant, err := n.authorize(sub.Key, sub.Token)
+	switch e := tokenRefusal(err); {
 	case err == nil:
-		return ""
-	case push.Is(err, push.KindNotFound):
-		return wire.ReplyChannel
+		return grant, nil
+	case e == nil: // it cannot be checked right now
+		return nil, v1Refused(wire.ReplyNode)
+	case e.code == wire.CloseForbidden:
+		return nil, &v1No{wire.ReplyChannel, e.reason}
 	default:
-		return wire.ReplyAuth
+		return nil, &v1No{wire.ReplyAuth, e.reason}
 	}
 }

@@ -93,6 +93,9 @@ func (n *Node) Run(ctx context.Context, l Listeners) error {
 	own.Go(func() { n.campaign(runCtx) })
 	own.Go(func() { n.followPublic(runCtx) })
 	own.Go(func() { n.followRing(runCtx) })
+	if n.deps.Tokens != nil {
+		own.Go(func() { n.followTokens(runCtx) })
+	}
 	err := n.listen(runCtx, l)
 	n.drain()
 	cancel()

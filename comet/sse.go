@@ -3,7 +3,6 @@ package comet
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -26,22 +25,20 @@ var ssePing = []byte(":\n\n")
 func (n *Node) serveSSE(w http.ResponseWriter, r *http.Request) {
 	n.allowOrigin(w, r)
 	if !n.originAllowed(r) {
-		n.problem(w, push.E(push.KindForbidden, "this origin may not listen here"))
+		n.problem(w, push.E(push.KindForbidden, "this origin may not listen here"), string(push.KindForbidden))
 		return
 	}
 	req, err := streamRequest(r)
-	if err == nil {
-		err = n.checkSSE(r, req)
-	}
+	grant, err := n.checkStream(req, err, bearerToken(r))
 	if err != nil {
-		n.problem(w, err)
+		n.problem(w, err, sseReason(err))
 		return
 	}
 	if !n.admit() {
-		n.problem(w, push.E(push.KindBusy, "this node takes no more connections; look the node up again"))
+		n.problem(w, push.E(push.KindBusy, "this node takes no more connections; look the node up again"), string(push.KindBusy))
 		return
 	}
-	n.hijackSSE(w, req)
+	n.hijackSSE(w, req, grant)
 }
 
 // streamRequest reads the query; Last-Event-ID wins over its cursors.
@@ -59,18 +56,8 @@ func streamRequest(r *http.Request) (wire.Stream, error) {
 	return req, nil
 }
 
-func (n *Node) checkSSE(r *http.Request, req wire.Stream) error {
-	if err := n.owns(req.Key); err != nil {
-		return push.Wrap(push.KindWrongNode, err, "this node does not serve the key; look the node up again")
-	}
-	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.highest() {
-		return errCursor(req.After)
-	}
-	return n.authorize(r.Context(), req.Key, bearerToken(r))
-}
-
 // hijackSSE takes the connection over; net/http's goroutine and buffers can go.
-func (n *Node) hijackSSE(w http.ResponseWriter, req wire.Stream) {
+func (n *Node) hijackSSE(w http.ResponseWriter, req wire.Stream, grant *push.Grant) {
 	head := sseHead
 	if origin := w.Header().Get("Access-Control-Allow-Origin"); origin != "" {
 		head += "Access-Control-Allow-Origin: " + origin + "\r\nVary: Origin\r\n"
@@ -78,15 +65,15 @@ func (n *Node) hijackSSE(w http.ResponseWriter, req wire.Stream) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		n.dismiss()
-		n.problem(w, push.Wrap(push.KindInternal, err, "the connection cannot be streamed to"))
+		n.problem(w, push.Wrap(push.KindInternal, err, "the connection cannot be streamed to"), string(push.KindInternal))
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	n.spawn(func() { n.runSSE(conn, head+"\r\n", req) })
+	n.spawn(func() { n.runSSE(conn, head+"\r\n", req, grant) })
 }
 
 // runSSE begins the life of an SSE connection, which it owns.
-func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream) {
+func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream, grant *push.Grant) {
 	_ = conn.SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
 	if _, err := io.WriteString(conn, head); err != nil {
 		_ = conn.Close()
@@ -94,7 +81,7 @@ func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream) {
 		return
 	}
 	s := newSubscriber(n, conn, formSSE, "sse")
-	leave, e := n.open(s, req)
+	leave, e := n.open(s, req, grant)
 	if e != nil {
 		n.met.refused(e.code.Text())
 		_, _ = conn.Write(e.bytes(formSSE))
@@ -131,14 +118,15 @@ func (n *Node) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// problem answers with problem+json, before a stream has begun.
-func (n *Node) problem(w http.ResponseWriter, err error) {
-	kind, detail := push.KindOf(err), "the stream could not be opened"
-	if e, ok := errors.AsType[*push.Error](err); ok {
-		detail = e.Detail
-	}
+// problem answers with problem+json, before a stream has begun; reason is the metrics'.
+func (n *Node) problem(w http.ResponseWriter, err error, reason string) {
+	kind := push.KindOf(err)
 	status := sseStatus(kind)
-	n.met.refused(string(kind))
+	n.met.refused(reason)
+	if status == http.StatusUnauthorized {
+		kind = push.KindUnauthenticated // the sentence says why
+		w.Header().Set("WWW-Authenticate", `Bearer realm="gopush"`)
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	retryable := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
@@ -148,8 +136,16 @@ func (n *Node) problem(w http.ResponseWriter, err error) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"type": "about:blank", "title": http.StatusText(status), "status": status,
-		"code": kind, "detail": detail, "retryable": retryable,
+		"code": kind, "detail": detail(err), "retryable": retryable,
 	})
+}
+
+// sseReason is what the metrics call a refusal: of a token as on a websocket.
+func sseReason(err error) string {
+	if e := tokenRefusal(err); e != nil {
+		return e.reason
+	}
+	return string(push.KindOf(err))
 }
 
 func sseStatus(kind push.Kind) int {
@@ -158,9 +154,9 @@ func sseStatus(kind push.Kind) int {
 		return http.StatusBadRequest
 	case push.KindWrongNode:
 		return http.StatusMisdirectedRequest
-	case push.KindUnauthenticated:
+	case push.KindUnauthenticated, push.KindTokenExpired, push.KindTokenRevoked:
 		return http.StatusUnauthorized
-	case push.KindForbidden, push.KindNotFound:
+	case push.KindForbidden:
 		return http.StatusForbidden
 	case push.KindRateLimited:
 		return http.StatusTooManyRequests

@@ -30,6 +30,7 @@ type subscriber struct {
 	// connection.
 	readerGone, closeWritten bool
 	timer                    *time.Timer // pings; nil: none
+	pass                     *pass       // nil: tokens are not needed
 
 	// owned by the flusher: the cursors of what was written, for SSE's ids
 	sentID, sentPublic push.ID
@@ -296,6 +297,9 @@ func (s *subscriber) readerDone() {
 	s.mu.Lock()
 	if s.timer != nil {
 		s.timer.Stop()
+	}
+	if s.pass != nil {
+		s.pass.timer.Stop()
 	}
 	s.readerGone = true
 	pending := s.closing && s.flushing && !s.closeWritten

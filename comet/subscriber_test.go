@@ -51,7 +51,7 @@ func connect(t *testing.T, n *Node, key push.Key, change ...func(*wire.Stream)) 
 	if !n.admit() {
 		t.Fatal("the node takes no connection")
 	}
-	n.spawn(func() { n.runSSE(near, "", req) })
+	n.spawn(func() { n.runSSE(near, "", req, nil) })
 	t.Cleanup(func() { _ = far.Close() })
 	return &client{conn: far, r: bufio.NewReader(far)}
 }

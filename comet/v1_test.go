@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -59,19 +58,6 @@ func hearEnd(t *testing.T, conn net.Conn) {
 	}
 }
 
-// tokens knows one key and one token.
-type tokens struct{}
-
-func (tokens) Authorize(_ context.Context, key push.Key, token string) error {
-	switch {
-	case key != "a":
-		return push.E(push.KindNotFound, "nothing is known of the key")
-	case token != "secret":
-		return push.E(push.KindUnauthenticated, "the token is wrong")
-	}
-	return nil
-}
-
 func TestV1Replies(t *testing.T) {
 	for _, c := range []struct {
 		name, hello, reply string
@@ -82,15 +68,15 @@ func TestV1Replies(t *testing.T) {
 		{name: "short heartbeat", hello: resp("sub", "a", "29"), reply: "-p\r\n"},
 		{name: "malformed", hello: "GET / HTTP/1.1\r\n"},
 		{name: "another node's key", hello: resp("sub", "a", "30"), reply: "-n\r\n", elsewhere: true},
-		{name: "unknown key", hello: resp("sub", "b", "30", "secret"), reply: "-c\r\n", auth: true},
+		{name: "another key's token", hello: resp("sub", "b", "30", "right"), reply: "-c\r\n", auth: true},
 		{name: "wrong token", hello: resp("sub", "a", "30", "guess"), reply: "-a\r\n", auth: true},
 		{name: "no token", hello: resp("sub", "a", "30"), reply: "-a\r\n", auth: true},
-		{name: "right token", hello: resp("sub", "a", "30", "secret"), reply: "+h\r\n", auth: true},
+		{name: "right token", hello: resp("sub", "a", "30", "right"), reply: "+h\r\n", auth: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, _, _ := testNode(t, nil)
 			if c.auth {
-				n.deps.Authorizer = tokens{}
+				n.deps.Tokens = someTokens()
 			}
 			if c.elsewhere {
 				n.deps.Directory = newCluster(t, "another")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gopush/comet/wire"
+	"gopush/internal/push"
 )
 
 // grace is how much longer than its heartbeat a v1 client may be silent.
@@ -24,15 +25,18 @@ func (n *Node) serveTCP(conn net.Conn) {
 	_ = conn.SetReadDeadline(time.Now().Add(n.cfg.Handshake))
 	in := bufio.NewReaderSize(conn, tcpBuffer)
 	sub, err := wire.ReadSubscribe(in)
-	reply := ""
+	var grant *push.Grant
+	var no *v1No
 	switch {
 	case errors.Is(err, wire.ErrParameter):
-		reply = wire.ReplyParam
-	case err == nil:
-		reply = n.v1Refusal(n.life, sub)
+		no = v1Refused(wire.ReplyParam)
+	case err != nil:
+		no = &v1No{"", "handshake"}
+	default:
+		grant, no = n.v1Check(sub)
 	}
-	if err != nil || reply != "" {
-		n.refuseTCP(conn, reply)
+	if no != nil {
+		n.refuseTCP(conn, no)
 		return
 	}
 	f := formTCPPlain
@@ -40,9 +44,9 @@ func (n *Node) serveTCP(conn net.Conn) {
 		f = formTCP
 	}
 	s := newSubscriber(n, conn, f, "tcp")
-	leave, reply, ok := n.joinV1(s, sub.Key)
-	if !ok {
-		n.refuseTCP(conn, reply)
+	leave, no := n.joinV1(s, sub.Key, grant)
+	if no != nil {
+		n.refuseTCP(conn, no)
 		return
 	}
 	s.begin(&event{kind: evRaw, raw: tcpHeartbeat})
@@ -73,16 +77,15 @@ func (s *subscriber) noteEnd(err error) { s.node.met.closed(closeReason(err)) }
 
 // refuseTCP ends a connection that is not subscribed, with a reply if there is
 // one for the case.
-func (n *Node) refuseTCP(conn net.Conn, reply string) {
+func (n *Node) refuseTCP(conn net.Conn, no *v1No) {
 	defer n.dismiss()
 	defer func() { _ = conn.Close() }()
-	if reply == "" {
-		n.met.refused("handshake")
+	n.met.refused(no.reason)
+	if no.reply == "" {
 		return
 	}
-	n.met.refused(v1Reason(reply))
 	_ = conn.SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
-	_, _ = conn.Write([]byte(reply))
+	_, _ = conn.Write([]byte(no.reply))
 }
 
 // closeReason is the metrics label for a read that ended a connection.

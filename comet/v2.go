@@ -21,48 +21,55 @@ func (n *Node) serveV2(w http.ResponseWriter, r *http.Request) {
 	}
 	req, err := wire.ParseStreamQuery(r.URL.Query())
 	n.upgrade(w, r, []string{wire.Subprotocol}, func(c *socket) {
-		if e := n.checkStream(n.life, req, err, token); e != nil {
-			n.refuseV2(c, *e)
+		grant, err := n.checkStream(req, err, token)
+		if err != nil {
+			n.refuseV2(c, *n.refusal(err))
 			n.dismiss()
 			return
 		}
-		n.runV2(c, req)
+		n.runV2(c, req, grant)
 	})
 }
 
-// checkStream decides whether a request for a stream can be served.
-func (n *Node) checkStream(ctx context.Context, req wire.Stream, parse error, token string) *ending {
+// checkStream decides whether a request for a stream can be served, and what its token
+// allows. parse is what was wrong with the query.
+func (n *Node) checkStream(req wire.Stream, parse error, token string) (*push.Grant, error) {
 	if parse != nil {
-		return n.refusal(parse)
+		return nil, parse
 	}
 	if err := n.owns(req.Key); err != nil {
-		return n.refusal(err)
+		return nil, push.Wrap(push.KindWrongNode, err, "this node does not serve the key; look the node up again")
+	}
+	grant, err := n.authorize(req.Key, token)
+	if err != nil {
+		return nil, err
 	}
 	if srv := n.service(); req.HasAfter && srv.valid() && req.After > srv.highest() {
-		return n.refusal(errCursor(req.After))
+		return nil, errCursor(req.After)
 	}
-	if err := n.authorize(ctx, req.Key, token); err != nil {
-		return n.refusal(err)
+	return grant, nil
+}
+
+// detail is the sentence for the client.
+func detail(err error) string {
+	if e, ok := errors.AsType[*push.Error](err); ok {
+		return e.Detail
 	}
-	return nil
+	return "the connection could not be served"
 }
 
 // refusal puts an error into a v2 ending.
 func (n *Node) refusal(err error) *ending {
-	kind, text := push.KindOf(err), "the connection could not be served"
-	if e, ok := errors.AsType[*push.Error](err); ok {
-		text = e.Detail
+	if e := tokenRefusal(err); e != nil {
+		return e
 	}
+	kind, text := push.KindOf(err), detail(err)
 	var e ending
 	switch kind {
 	case push.KindBadKey, push.KindBadRequest:
 		e = closeBad(wire.CloseBadRequest, websocket.ClosePolicyViolation, string(kind), text)
 	case push.KindWrongNode, push.KindMoving, push.KindNoNode:
 		e = closeBad(wire.CloseWrongNode, websocket.CloseServiceRestart, string(push.KindWrongNode), text)
-	case push.KindUnauthenticated:
-		e = closeBad(wire.CloseUnauthenticated, websocket.ClosePolicyViolation, string(kind), text)
-	case push.KindForbidden, push.KindNotFound:
-		e = closeBad(wire.CloseForbidden, websocket.ClosePolicyViolation, string(push.KindForbidden), "the token is not for this key")
 	case push.KindRateLimited:
 		e = closeBad(wire.CloseTooMany, websocket.ClosePolicyViolation, string(kind), text)
 	default:
@@ -81,9 +88,9 @@ func (n *Node) refuseV2(c *socket, e ending) {
 }
 
 // runV2 begins the life of a v2 websocket connection.
-func (n *Node) runV2(c *socket, req wire.Stream) {
+func (n *Node) runV2(c *socket, req wire.Stream, grant *push.Grant) {
 	s := newSubscriber(n, c.NetConn(), formV2, "v2")
-	leave, e := n.open(s, req)
+	leave, e := n.open(s, req, grant)
 	if e != nil {
 		n.refuseV2(c, *e)
 		n.dismiss()
@@ -113,14 +120,6 @@ func (s *subscriber) clientFrame(kind int, data []byte) {
 
 var pongFrame = textFrame(wire.AppendPong(nil))
 
-// renew checks a new token for a connection that is open.
-func (s *subscriber) renew(token string) {
-	n := s.node
-	if err := n.authorize(n.life, s.private.ch.key, token); err != nil {
-		s.shut(*n.refusal(err))
-	}
-}
-
 // pingEvery sends ping at each interval until the connection ends.
 func (s *subscriber) pingEvery(interval time.Duration, ping []byte) {
 	s.mu.Lock()
@@ -136,8 +135,10 @@ func (s *subscriber) pingEvery(interval time.Duration, ping []byte) {
 }
 
 // open joins a v2 connection to its streams and sends its first frames. The
-// cursors are settled before anything that was delivered meanwhile goes out.
-func (n *Node) open(s *subscriber, req wire.Stream) (leave func(), e *ending) {
+// cursors are settled before anything that was delivered meanwhile goes out. Public
+// messages that the token is not for are left out.
+func (n *Node) open(s *subscriber, req wire.Stream, grant *push.Grant) (leave func(), e *ending) {
+	req.Public = req.Public && public(grant)
 	leave, ok := n.join(s, req.Key, req.Public)
 	if !ok {
 		e := closeBad(wire.CloseTooMany, websocket.ClosePolicyViolation, string(push.KindRateLimited), "the key has as many connections as one key may have")
@@ -146,17 +147,18 @@ func (n *Node) open(s *subscriber, req wire.Stream) (leave func(), e *ending) {
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.AttemptTimeout)
 	defer cancel()
 	cursor, err := s.private.settle(ctx, req.After, req.HasAfter)
-	var public push.ID
+	var publicCursor push.ID
 	if err == nil && req.Public {
-		public, err = s.public.settle(ctx, req.PublicAfter, req.HasPublicAfter)
+		publicCursor, err = s.public.settle(ctx, req.PublicAfter, req.HasPublicAfter)
 	}
 	if err != nil {
 		leave()
 		return nil, n.refusal(push.Wrap(push.KindStoreUnavailable, err, "the store does not answer; come back later"))
 	}
-	s.sentID, s.sentPublic = cursor, public
+	s.hold(grant)
+	s.sentID, s.sentPublic = cursor, publicCursor
 	s.ready(wire.AppendReady(nil, wire.Ready{
-		Key: req.Key, Node: n.cfg.Member.Group, Cursor: cursor, PublicCursor: public,
+		Key: req.Key, Node: n.cfg.Member.Group, Cursor: cursor, PublicCursor: publicCursor,
 		Resumed: req.HasAfter, HeartbeatS: int(n.cfg.Heartbeat / time.Second),
 	}))
 	return leave, nil

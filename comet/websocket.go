@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"gopush/comet/wire"
+	"gopush/internal/push"
 )
 
 var wsHeartbeat = textFrame([]byte(wire.ReplyHeartbeat))
@@ -18,26 +19,26 @@ var wsHeartbeat = textFrame([]byte(wire.ReplyHeartbeat))
 func (n *Node) serveV1(w http.ResponseWriter, r *http.Request) {
 	sub, err := wire.ParseSubscribeQuery(r.URL.Query())
 	n.upgrade(w, r, nil, func(c *socket) {
-		reply := wire.ReplyParam
+		grant, no := (*push.Grant)(nil), v1Refused(wire.ReplyParam)
 		if err == nil {
-			reply = n.v1Refusal(n.life, sub)
+			grant, no = n.v1Check(sub)
 		}
-		if reply != "" {
-			n.refuseV1(c, reply)
+		if no != nil {
+			n.refuseV1(c, no)
 			n.dismiss()
 			return
 		}
-		n.runV1(c, sub)
+		n.runV1(c, sub, grant)
 	})
 }
 
 // refuseV1 sends a reply (the original sends none to one connection too many)
 // and a Close frame to a client that is not subscribed, and closes.
-func (n *Node) refuseV1(c *socket, reply string) {
+func (n *Node) refuseV1(c *socket, no *v1No) {
+	n.met.refused(no.reason)
 	var b []byte
-	if reply != "" {
-		n.met.refused(v1Reason(reply))
-		b = textFrame([]byte(reply))
+	if no.reply != "" {
+		b = textFrame([]byte(no.reply))
 	}
 	b = append(b, closeFrame(websocket.ClosePolicyViolation, "refused")...)
 	_ = c.NetConn().SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
@@ -60,15 +61,15 @@ func awaitClose(c *socket) {
 }
 
 // runV1 begins the life of a v1 websocket connection.
-func (n *Node) runV1(c *socket, sub wire.Subscribe) {
+func (n *Node) runV1(c *socket, sub wire.Subscribe, grant *push.Grant) {
 	f := formWSPlain
 	if sub.Versioned {
 		f = formWS
 	}
 	s := newSubscriber(n, c.NetConn(), f, "ws")
-	leave, reply, ok := n.joinV1(s, sub.Key)
-	if !ok {
-		n.refuseV1(c, reply)
+	leave, no := n.joinV1(s, sub.Key, grant)
+	if no != nil {
+		n.refuseV1(c, no)
 		n.dismiss()
 		return
 	}

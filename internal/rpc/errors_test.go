@@ -21,7 +21,7 @@ func allKinds() []push.Kind {
 		push.KindBadRequest, push.KindBadKey, push.KindUnauthenticated, push.KindForbidden, push.KindNotFound,
 		push.KindConflict, push.KindTooLarge, push.KindRateLimited, push.KindBusy, push.KindNoNode,
 		push.KindStoreUnavailable, push.KindMoving, push.KindWrongNode, push.KindFenced, push.KindOutcomeUnknown,
-		push.KindInternal,
+		push.KindInternal, push.KindTokenExpired, push.KindTokenRevoked,
 	}
 }
 
