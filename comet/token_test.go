@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,18 +212,18 @@ func TestTokenExpires(t *testing.T) {
 //
 // Broken once by ending v1 without a close frame.
 func TestTokenEndsWebsocket(t *testing.T) {
-	for _, path := range []string{"/v2/stream?key=a", "/sub?key=a&heartbeat=30&token=soon"} {
-		n, k := withTokens(t)
-		k.grants["soon"] = push.Grant{Keys: []push.Key{"a"}, Public: true, Expires: time.Now().Add(time.Hour)}
-		conn := upgraded(t, n, path+" HTTP/1.1\r\nAuthorization: Bearer soon\r\nX:")
-		n.waitConnections(t, 1)
-		now := time.Now().Add(2 * time.Hour)
-		n.deps.Now = func() time.Time { return now }
-		n.table.subscribers()[0].expire()
-		want := closeFrame(1008, "token expired")
+	for _, path := range []string{"/v2/stream?key=a", "/sub?key=a&heartbeat=30&token=right"} {
+		n, _ := withTokens(t)
+		var ahead atomic.Int64
+		n.deps.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		conn := upgraded(t, n, path+" HTTP/1.1\r\nAuthorization: Bearer right\r\nX:")
+		open, want := "+h", closeFrame(1008, "token expired")
 		if strings.HasPrefix(path, "/v2/") {
-			want = closeFrame(4103, "token expired")
+			open, want = `"type":"live"`, closeFrame(4103, "token expired")
 		}
+		waitFor(t, conn, open)
+		ahead.Store(int64(2 * time.Hour))
+		n.table.subscribers()[0].expire()
 		waitFor(t, conn, string(want))
 	}
 }

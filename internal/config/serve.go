@@ -29,6 +29,7 @@ type Serve struct {
 	Store        Store
 	Messages     Messages
 	Comet        Comet
+	Tokens       Tokens
 	Message      Message
 	Web          Web
 }
@@ -104,6 +105,13 @@ type Comet struct {
 	Origins                   []string // of browsers; empty: any
 }
 
+// Tokens are those that clients show.
+type Tokens struct {
+	Required bool   // on every connection, and to read stored messages
+	KeysFile string // empty: none
+	MaxLife  time.Duration
+}
+
 // Message is the node that stores.
 type Message struct {
 	RPC          string // host:port
@@ -149,6 +157,7 @@ func Default() Serve {
 			HTTP: "127.0.0.1:6968", TCP: "127.0.0.1:6969", RPC: "127.0.0.1:6970",
 			MaxConnections: 100_000, MaxPerKey: 64, Heartbeat: 30 * time.Second,
 		},
+		Tokens:  Tokens{MaxLife: 30 * day},
 		Message: Message{RPC: "127.0.0.1:8070"},
 		Web:     Web{Public: "127.0.0.1:8090", Admin: "127.0.0.1:8091", PushTimeout: 5 * time.Second},
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,9 @@ type Authority struct {
 	cfg    Config      // immutable
 	parser *jwt.Parser // immutable
 	keys   atomic.Pointer[Keys]
+
+	mu      sync.Mutex
+	changed chan struct{} // guarded by mu
 }
 
 // New makes an Authority.
@@ -44,7 +48,7 @@ func New(cfg Config, keys Keys) (*Authority, error) {
 	if cfg.MaxLife < time.Second {
 		return nil, fmt.Errorf("token: MaxLife is %s; it must be at least a second", cfg.MaxLife)
 	}
-	a := &Authority{cfg: cfg, parser: jwt.NewParser(
+	a := &Authority{cfg: cfg, changed: make(chan struct{}), parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{HS256, EdDSA}), jwt.WithStrictDecoding(),
 		jwt.WithoutClaimsValidation(), // checked here: what they are allowed differs
 	)}
@@ -58,7 +62,25 @@ func (a *Authority) SetKeys(keys Keys) error {
 		return errors.New("token: there is no key")
 	}
 	a.keys.Store(&keys)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	close(a.changed)
+	a.changed = make(chan struct{})
 	return nil
+}
+
+// Withdrawn reports whether a grant that was verified holds no more, though its time is not
+// over: the key that signed it is gone.
+func (a *Authority) Withdrawn(g *push.Grant) bool {
+	_, known := a.keys.Load().find(g.KeyID)
+	return !known
+}
+
+// Changed returns a channel that is closed once Withdrawn may say otherwise of a grant.
+func (a *Authority) Changed() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
 }
 
 // claims are what is signed.

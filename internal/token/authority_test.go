@@ -225,15 +225,25 @@ func large() (keys []push.Key) {
 func TestRotation(t *testing.T) {
 	a, private, _ := authority(t)
 	old := hs(t, fmt.Sprintf(`{"key":"k","exp":%d}`, now.Add(time.Hour).Unix()))
-	if _, err := a.Verify(old, now); err != nil {
+	g, err := a.Verify(old, now)
+	if err != nil || a.Withdrawn(&g) {
 		t.Fatal(err)
 	}
+	changed := a.Changed()
 	next, _ := ParseKeys(private)
 	if err := a.SetKeys(next); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Verify(old, now); !push.Is(err, push.KindUnauthenticated) {
 		t.Errorf("the key is gone: %v", err)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody is told")
+	}
+	if !a.Withdrawn(&g) {
+		t.Error("what the key signed still holds")
 	}
 	if err := a.SetKeys(nil); err == nil {
 		t.Error("no keys are taken")
