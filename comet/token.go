@@ -13,8 +13,8 @@ import (
 // Tokens checks the tokens of clients.
 type Tokens interface {
 	// Verify says what a token allows. Its errors are of KindUnauthenticated,
-	// KindTokenExpired or KindTokenRevoked, or of KindStoreUnavailable as long as
-	// it is not known which tokens are revoked.
+	// KindTokenExpired or KindTokenRevoked; any other means that it cannot be told
+	// right now.
 	Verify(token string, now time.Time) (push.Grant, error)
 	// Withdrawn reports whether a grant that was verified holds no more, though its
 	// time is not over.
@@ -111,7 +111,7 @@ func (s *subscriber) renew(token string) {
 	s.hold(g)
 }
 
-// followTokens ends connections whose tokens are revoked, until ctx ends.
+// followTokens ends connections whose tokens do not count any more, until ctx ends.
 func (n *Node) followTokens(ctx context.Context) {
 	for {
 		changed := n.deps.Tokens.Changed()

@@ -19,6 +19,7 @@ const (
 	actRecall      = "recall"
 	actDrain       = "drain"
 	actRemoveGroup = "remove_group"
+	actMint        = "mint_token"
 )
 
 // told notes who sent the request, for the audit log.

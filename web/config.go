@@ -28,6 +28,10 @@ type Config struct {
 	// alone, and Run refuses any other listener.
 	DevLoopback bool
 
+	// TokensRequired has clients show a token to read stored messages; it needs
+	// Deps.Tokens.
+	TokensRequired bool
+
 	// Limits hold from the start; see Server.SetLimits.
 	Limits Limits
 
@@ -82,6 +86,7 @@ type Deps struct {
 	// the same address gives the same client.
 	Comet    func(addr string) Comet
 	Messages Messages
+	Tokens   Tokens // nil: none are made
 	Log      *slog.Logger
 	// Audit gets a line for each change that an administrator makes, pushes excepted;
 	// nil: Log.

@@ -103,7 +103,7 @@ func TestV2PathsAndMethods(t *testing.T) {
 		{"PUT", h.admin, "/v2/messages/16?key=K", 405, "DELETE, GET, HEAD, OPTIONS"},
 		{"GET", h.admin, "/v2/nodes/node1/drain", 405, "OPTIONS, POST"},
 		{"GET", h.admin, "/v2/nodes/node1", 405, "DELETE, OPTIONS"},
-		{"POST", h.admin, "/v2/tokens", 404, ""},
+		{"POST", h.admin, "/v2/nothing", 404, ""},
 		{"GET", h.admin, "/v2/keys/a//b", 404, ""},
 		{"GET", h.admin, "/v2/keys/", 404, ""},
 		{"HEAD", h.admin, "/v2/nodes", 200, ""},

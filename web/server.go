@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -39,6 +40,9 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	if err := deps.validate(); err != nil {
 		return nil, err
+	}
+	if cfg.TokensRequired && deps.Tokens == nil {
+		return nil, errors.New("web: tokens are required, but Deps.Tokens is missing")
 	}
 	s := &Server{cfg: cfg, deps: deps, tracer: trace.New(deps.Traces, "gopush/web"), gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
 	s.limits.Store(&cfg.Limits)

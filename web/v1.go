@@ -27,15 +27,15 @@ const (
 // v1Form is one of the spellings of protocol v1: what its parameters are called
 // and what its replies look like.
 type v1Form struct {
-	key, proto, cursor, public, callback string
-	plain                                bool // replies carry "msg":"ok", messages are strings
-	list                                 bool // the server is a list of addresses
+	key, proto, cursor, public, token, callback string
+	plain                                       bool // replies carry "msg":"ok", messages are strings
+	list                                        bool // the server is a list of addresses
 }
 
 var (
-	v1Versioned = v1Form{key: "k", proto: "p", cursor: "m", public: "pm", callback: "cb"}
+	v1Versioned = v1Form{key: "k", proto: "p", cursor: "m", public: "pm", token: "t", callback: "cb"}
 	v1List      = v1Form{key: "k", proto: "p", callback: "cb", list: true}
-	v1Plain     = v1Form{key: "key", proto: "proto", cursor: "mid", public: "pmid", callback: "callback", plain: true}
+	v1Plain     = v1Form{key: "key", proto: "proto", cursor: "mid", public: "pmid", token: "token", callback: "callback", plain: true}
 )
 
 // refusal is an error in the terms of protocol v1.

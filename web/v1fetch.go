@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -28,6 +29,13 @@ func (s *Server) v1MsgGet(f v1Form) http.HandlerFunc {
 		ask, no := f.fetchOf(q)
 		if no != nil {
 			f.reply(w, callback, "", no)
+			return
+		}
+		// Clients of the 1.0 line send no token here: those that are to read where tokens
+		// are required have to learn it. There is no return code for this, so it is that of
+		// a bad parameter.
+		if err := s.mayRead(cmp.Or(bearer(r), q.Get(f.token)), ask.key, ask.public); err != nil {
+			f.reply(w, callback, "", &refusal{ret: retParam, err: err})
 			return
 		}
 		buf := s.buffer()

@@ -37,6 +37,7 @@ type commands struct {
 	Where      whereCmd      `cmd:"" help:"Show which node a key lives on."`
 	Explain    explainCmd    `cmd:"" help:"Tell what has become of one message."`
 	Top        topCmd        `cmd:"" help:"Show what the nodes do, and the busiest keys, again and again."`
+	Token      tokenCmd      `cmd:"" help:"Make and check the signed tokens of clients."`
 	Nodes      nodesCmd      `cmd:"" help:"List the nodes of the cluster."`
 	Drain      drainCmd      `cmd:"" help:"Have the node that serves a group hand over to another."`
 	Migrate    migrateCmd    `cmd:"" help:"Make or change the table on HBase."`

@@ -54,7 +54,7 @@ func (s *Serve) fields() table {
 	}, table{
 		{"tracing.endpoint", "URL of a collector that takes traces as OTLP over HTTP, such as\nhttp://127.0.0.1:4318; empty: no tracing.", &text{p: &s.Tracing.Endpoint, rule: optional(collector)}},
 		{"tracing.sample", "Share of the traces that begin here which is recorded; 0 for none. A caller that\nsends a traceparent decides itself.", &share{&s.Tracing.Sample}},
-	}, s.Coordination.fields(), s.Store.fields(), s.Messages.fields(), s.Comet.fields(), table{
+	}, s.Coordination.fields(), s.Store.fields(), s.Messages.fields(), s.Comet.fields(), s.Tokens.fields(), table{
 		{"message.rpc", "Address of the message node for the other roles; loopback only, unless\nrpc.tls_cert or insecure_rpc is set.", &text{p: &s.Message.RPC, rule: bindable}},
 		{"message.advertise_rpc", "What other roles are told to connect to, host:port; empty: message.rpc.", &text{p: &s.Message.AdvertiseRPC, rule: optional(dialable)}},
 	}, table{
@@ -134,6 +134,15 @@ func (c *Comet) fields() table {
 		{"comet.max_per_key", "The most connections of one key.", live{&number{&c.MaxPerKey, 1, 100_000}}},
 		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},
 		{"comet.origins", "Origins that browsers may connect from; empty: any.", live{&list{p: &c.Origins, rule: origin}}},
+	}
+}
+
+// fields of the tokens that clients show.
+func (k *Tokens) fields() table {
+	return table{
+		{"tokens.required", "Clients need a signed token to connect, and to read stored messages. Without it\ntokens are not looked at.", &boolean{&k.Required}},
+		{"tokens.keys_file", "File with the keys that sign and check them, lines of the form KID ALG KEY; the\nfirst that can sign does. Its content is read again at a reload. Empty: none.", &text{p: &k.KeysFile, rule: optional(nil)}},
+		{"tokens.max_life", "How far ahead the end of a token may lie; one beyond is not valid.", &duration{&k.MaxLife, time.Second, 3650 * day}},
 	}
 }
 

@@ -31,6 +31,9 @@ func (s *Serve) together() (found Problems) {
 	if s.Store.Kind == "hbase" && len(s.Store.ZooKeeper) == 0 {
 		complain("store.zookeeper", "it is empty, but the store is hbase; give the addresses of HBase's ZooKeeper, host:port")
 	}
+	if s.Tokens.Required && s.Tokens.KeysFile == "" {
+		complain("tokens.required", "there are no keys to check tokens with; set tokens.keys_file to a file that gopush token keygen has made")
+	}
 	found.sort()
 	return found
 }

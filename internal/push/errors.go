@@ -18,7 +18,7 @@ const (
 	KindBadKey           Kind = "bad_key"
 	KindUnauthenticated  Kind = "unauthenticated"
 	KindTokenExpired     Kind = "token_expired" // unauthenticated, as the token's time is over
-	KindTokenRevoked     Kind = "token_revoked" // unauthenticated, as the token was taken back
+	KindTokenRevoked     Kind = "token_revoked" // unauthenticated, as what signed the token does not count any more
 	KindForbidden        Kind = "forbidden"
 	KindNotFound         Kind = "not_found"
 	KindConflict         Kind = "conflict"

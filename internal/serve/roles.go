@@ -161,7 +161,12 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 		return err
 	}
 	defer func() { err = errors.Join(err, calls.close()) }()
+	var tokens comet.Tokens // nil, not a nil pointer, when none are needed
+	if s.cfg.Settings.Tokens.Required {
+		tokens = s.tokens
+	}
 	node, err := comet.New(s.cometConfig(cfg, ls), comet.Deps{
+		Tokens:     tokens,
 		Membership: s.coord, Directory: s.coord, Messages: calls.messages,
 		Peer:    func(addr string) comet.Peer { return calls.comets.At(addr) },
 		Traces:  s.traces(),
@@ -236,12 +241,17 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 	}
 	defer func() { err = errors.Join(err, calls.close()) }()
 	settings := &s.cfg.Settings
+	var tokens web.Tokens // nil, not a nil pointer, without keys
+	if s.tokens != nil {
+		tokens = s.tokens
+	}
 	server, err := web.New(web.Config{
-		Admins: s.administrators(), DevLoopback: settings.Dev, Limits: webLimits(*settings), Drain: s.share(),
+		TokensRequired: settings.Tokens.Required,
+		Admins:         s.administrators(), DevLoopback: settings.Dev, Limits: webLimits(*settings), Drain: s.share(),
 	}, web.Deps{
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:  func(addr string) web.Comet { return calls.comets.At(addr) },
-		Traces: s.traces(), Metrics: s.metrics, Log: log, Audit: s.auditLog(), Now: s.cfg.Now,
+		Tokens: tokens, Traces: s.traces(), Metrics: s.metrics, Log: log, Audit: s.auditLog(), Now: s.cfg.Now,
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"gopush/internal/config"
 	"gopush/internal/daemon"
+	"gopush/internal/token"
 	"gopush/internal/trace/otlp"
 	"gopush/message"
 	"gopush/web"
@@ -34,6 +35,7 @@ type System struct {
 
 	admins  atomic.Pointer[admins] // nil: none
 	reloads reloads                // has its own lock
+	tokens  *token.Authority       // nil: there are no keys; set by New
 
 	// opened by New, closed by Close
 	lock      *os.File
@@ -100,6 +102,11 @@ func (s *System) open() (err error) {
 	}
 	if s.exporter, err = s.openTraces(); err != nil {
 		return err
+	}
+	if cfg.Settings.Tokens.KeysFile != "" && (cfg.Roles.Has(Comet) || cfg.Roles.Has(Web)) {
+		if err := s.onReload(s.tokenKeys()); err != nil {
+			return err
+		}
 	}
 	if s.coord, err = s.coordinationOf(); err != nil {
 		return err

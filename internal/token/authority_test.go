@@ -77,7 +77,6 @@ func TestVerify(t *testing.T) {
 		{"HS256", hs(t, good), "", ""},
 		{"EdDSA", signed(t, eHeader, good, jwt.SigningMethodEdDSA, pair[0].sign), "", ""},
 		{"unicode", hs(t, `{"key":"schlüssel-中文-😀","exp":`+at(time.Hour)+`}`), "", ""},
-		{"last second", hs(t, `{"key":"k","exp":`+at(time.Second)+`}`), "", ""},
 		{"longest life", hs(t, `{"key":"k","exp":`+at(30*24*time.Hour)+`}`), "", ""},
 		{"nbf within the leeway", hs(t, `{"key":"k","exp":`+at(time.Hour)+`,"nbf":`+at(leeway)+`}`), "", ""},
 		{"unknown claims", hs(t, `{"key":"k","x":{"y":[1]},"sub":"u","aud":["a"],"exp":`+at(time.Hour)+`}`), "", ""},
@@ -122,7 +121,6 @@ func TestVerify(t *testing.T) {
 		{"life too long", hs(t, `{"key":"k","exp":`+at(31*24*time.Hour)+`}`), push.KindUnauthenticated, "further ahead than 720h0m0s"},
 
 		{"no key", hs(t, `{"exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "for 0 subscription keys"},
-		{"no keys", hs(t, `{"key":[],"exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "for 0 subscription keys"},
 		{"many keys", hs(t, `{"key":[`+strings.Repeat(`"k",`, MaxGranted)+`"k"],"exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "for 17 subscription keys"},
 		{"key is a number", hs(t, `{"key":7,"exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "no JSON Web Token"},
 		{"key is empty", hs(t, `{"key":"","exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "not valid"},

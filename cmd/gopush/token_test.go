@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A key is made, a token is minted with it, and verified; with the public half alone it is
+// verified and not minted.
+//
+// Broken once by minting for public messages in spite of the flag.
+func TestTokenOnThisMachine(t *testing.T) {
+	for _, alg := range []string{"HS256", "EdDSA"} {
+		made := gopush(t, "", "--json", "token", "keygen", "k1", "--alg", alg)
+		var lines struct{ Sign, Check string }
+		if err := json.Unmarshal([]byte(made.out), &lines); err != nil || made.code != exitOK {
+			t.Fatalf("%+v, %v", made, err)
+		}
+		dir := t.TempDir()
+		sign, check := filepath.Join(dir, "sign"), filepath.Join(dir, "check")
+		for path, text := range map[string]string{sign: lines.Sign, check: lines.Check} {
+			if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		minted := gopush(t, "", "token", "mint", "a", "b", "--keys-file", sign, "--ttl", "1m", "--no-public", "--id", "t-1")
+		if minted.code != exitOK || strings.Count(minted.out, ".") != 2 || strings.Count(minted.out, "\n") != 1 {
+			t.Fatalf("%+v", minted)
+		}
+		text := strings.TrimSpace(minted.out)
+		got := gopush(t, "", "--json", "token", "verify", text, "--keys-file", check)
+		var v verdict
+		if err := json.Unmarshal([]byte(got.out), &v); err != nil || got.code != exitOK || !v.Valid || v.Public || v.ID != "t-1" || v.KID != "k1" || len(v.Keys) != 2 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if got := gopush(t, "", "token", "verify", text+"x", "--keys-file", check); got.code != exitRefused || !strings.HasPrefix(got.err, "gopush: the token") || strings.Contains(got.err, text) {
+			t.Errorf("%+v", got)
+		}
+		if got := gopush(t, "", "--json", "token", "verify", "x.y.z", "--keys-file", check); got.code != exitRefused || !strings.Contains(got.out, `"valid":false,"code":"unauthenticated","problem":"the token is no`) {
+			t.Errorf("%+v", got)
+		}
+		if got := gopush(t, "", "token", "mint", "a", "--keys-file", check); (got.code == exitUsage) != (alg == "EdDSA") {
+			t.Errorf("%s: minted with what only checks: %+v", alg, got)
+		}
+	}
+	for args, want := range map[string]string{
+		"token keygen k --alg RS256":              "alg",
+		"token mint a --keys-file /nowhere":       "the file of keys",
+		"token mint a --ttl 1ms":                  "--ttl",
+		"token verify x --keys-file /nowhere":     "the file of keys",
+		"token keygen " + strings.Repeat("k", 65): "key id",
+	} {
+		if got := gopush(t, "", strings.Fields(args)...); got.code != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}
+
+// Without a file the server signs.
+//
+// Broken once by leaving the life out.
+func TestTokenOfTheServer(t *testing.T) {
+	var asked string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body strings.Builder
+		_, _ = body.WriteString(r.Method + " " + r.URL.Path + " " + r.Header.Get("Authorization") + " ")
+		b := make([]byte, 512)
+		n, _ := r.Body.Read(b)
+		asked = body.String() + string(b[:n])
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte(`{"token":"a.b.c","id":"i","keys":["k"],"public":true,"expires_at":1}`))
+	}))
+	defer s.Close()
+	t.Setenv("GOPUSH_TOKEN", "admins-own")
+	got := gopush(t, "", "token", "mint", "k", "--ttl", "2h", "--admin", s.URL)
+	if want := `POST /v2/tokens Bearer admins-own {"id":"","key":["k"],"public":true,"ttl_s":7200}`; got.code != exitOK || got.out != "a.b.c\n" || asked != want {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+}

@@ -1,0 +1,130 @@
+package web
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"gopush/internal/push"
+)
+
+// Tokens makes and checks the tokens of clients.
+type Tokens interface {
+	// Verify says what a token allows. Its errors are of KindUnauthenticated or
+	// KindTokenExpired.
+	Verify(token string, now time.Time) (push.Grant, error)
+	// Mint makes a token of g, and returns what it will be verified as. Its errors are of
+	// KindBadRequest, or of KindConflict when no key can sign.
+	Mint(g push.Grant, now time.Time) (string, push.Grant, error)
+}
+
+// mayRead checks that a token allows reading a key, and public messages if those are asked
+// for; nil when none is needed. Nothing is looked up that depends on the key, so neither
+// the answer nor its time tells what is known of it.
+func (s *Server) mayRead(token string, key push.Key, public bool) error {
+	if !s.cfg.TokensRequired {
+		return nil
+	}
+	g, err := s.deps.Tokens.Verify(token, s.deps.Now())
+	if err == nil {
+		err = g.Check(key)
+	}
+	if err == nil && public && !g.Public {
+		err = push.E(push.KindForbidden, "the token is not for public messages")
+	}
+	if err != nil {
+		s.metrics.deny("public", err)
+	}
+	return err
+}
+
+// bearer is the token of an Authorization header, or empty.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// defaultTokenTTL is the life of a token that names none.
+const defaultTokenTTL = time.Hour
+
+// tokenAsk is the body of POST /v2/tokens.
+type tokenAsk struct {
+	Key    json.RawMessage `json:"key"` // text, or a list of texts
+	TTL    *int64          `json:"ttl_s"`
+	Public *bool           `json:"public"`
+	ID     string          `json:"id"`
+}
+
+// tokenReply has the token, which is shown this once.
+type tokenReply struct {
+	Token     string     `json:"token"`
+	ID        string     `json:"id"`
+	Keys      []push.Key `json:"keys"`
+	Public    bool       `json:"public"`
+	ExpiresAt int64      `json:"expires_at"` // milliseconds since 1970
+}
+
+// postToken answers POST /v2/tokens: a token for a client, signed.
+func (s *Server) postToken(w http.ResponseWriter, r *http.Request) error {
+	if s.deps.Tokens == nil {
+		return push.E(push.KindConflict, "there are no keys to sign tokens with; set tokens.keys_file")
+	}
+	if err := needType(r, "application/json"); err != nil {
+		return err
+	}
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	now := s.deps.Now()
+	g, err := parseToken(body, now)
+	if err != nil {
+		return err
+	}
+	text, g, err := s.deps.Tokens.Mint(g, now)
+	if err != nil {
+		return err
+	}
+	aim(w, slog.Any("keys", g.Keys), slog.String("id", g.ID), slog.Time("expires", g.Expires))
+	made, err := json.Marshal(tokenReply{Token: text, ID: g.ID, Keys: g.Keys, Public: g.Public, ExpiresAt: g.Expires.UnixMilli()})
+	if err != nil {
+		return push.Wrap(push.KindInternal, err, "the reply could not be written as JSON")
+	}
+	reply(w, http.StatusCreated, "application/json", append(made, '\n'))
+	return nil
+}
+
+// parseToken reads what a token is to be for.
+func parseToken(body []byte, now time.Time) (push.Grant, error) {
+	var ask tokenAsk
+	if !isJSON(body) || json.Unmarshal(body, &ask) != nil {
+		return push.Grant{}, push.E(push.KindBadRequest, `the body is not a JSON object such as {"key":"k","ttl_s":3600}`)
+	}
+	g := push.Grant{ID: ask.ID, Public: ask.Public == nil || *ask.Public, Expires: now.Add(defaultTokenTTL)}
+	var names []string
+	var one string
+	if json.Unmarshal(ask.Key, &one) == nil {
+		names = []string{one}
+	} else if json.Unmarshal(ask.Key, &names) != nil {
+		return g, push.E(push.KindBadKey, "key is neither a string nor a list of strings")
+	}
+	for _, name := range names {
+		key, err := push.ParseKey(name)
+		if err != nil {
+			return g, err
+		}
+		g.Keys = append(g.Keys, key)
+	}
+	if ask.TTL != nil {
+		if *ask.TTL < 1 || *ask.TTL > int64(longestTTL/time.Second) {
+			return g, push.E(push.KindBadRequest, "ttl_s must be a whole number of seconds, at least 1")
+		}
+		g.Expires = now.Add(time.Duration(*ask.TTL) * time.Second)
+	}
+	return g, nil
+}
