@@ -33,6 +33,10 @@ type publicFlags struct {
 	caFlag
 }
 
+// clientToken is the token that servers may require of clients. No flag gives it: what stands
+// on a command line is seen by everybody on the machine.
+func clientToken() string { return os.Getenv("GOPUSH_CLIENT_TOKEN") }
+
 // adminFlags say where the admin API is and what opens it.
 type adminFlags struct {
 	Admin     string        `help:"Admin API of the server, default ${default}." env:"GOPUSH_ADMIN" default:"http://127.0.0.1:8091" placeholder:"URL"`

@@ -85,7 +85,8 @@ func (c *inboxCmd) read(ctx context.Context) (inbox, error) {
 	for left := c.Limit; result.More && left > 0; left = c.Limit - len(result.Messages) {
 		r := request{
 			method: http.MethodGet, base: c.Web, path: "/v2/messages", timeout: c.Timeout, ca: &c.caFlag,
-			query: url.Values{"key": {c.Key}, "after": {result.Next}, "limit": {strconv.Itoa(min(left, maxPage))}},
+			header: map[string]string{"Authorization": bearer(clientToken())},
+			query:  url.Values{"key": {c.Key}, "after": {result.Next}, "limit": {strconv.Itoa(min(left, maxPage))}},
 		}
 		var p page
 		if _, err := r.call(ctx, &p); err != nil {

@@ -71,7 +71,7 @@ func (c *listenCmd) config() (client.Config, error) {
 	if err != nil {
 		return client.Config{}, err
 	}
-	cfg := client.Config{NodeURL: base, Key: key, NoPublic: c.NoPublic, Handshake: c.Timeout, TLS: trust}
+	cfg := client.Config{NodeURL: base, Key: key, NoPublic: c.NoPublic, Handshake: c.Timeout, TLS: trust, Token: clientToken()}
 	if c.After != "" {
 		after, err := push.ParseID(c.After)
 		if err != nil {

@@ -61,6 +61,26 @@ func TestTokenOnThisMachine(t *testing.T) {
 	}
 }
 
+// The tools that act as a device show the token of the environment.
+//
+// Broken once by leaving it out of inbox.
+func TestClientTokenOfTheEnvironment(t *testing.T) {
+	t.Setenv("GOPUSH_CLIENT_TOKEN", "a.b.c")
+	var shown string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown = r.Header.Get("Authorization")
+		_, _ = w.Write([]byte(`{"messages":[],"next":"0","more":false}`))
+	}))
+	defer s.Close()
+	if got := gopush(t, "", "inbox", "k", "--web", s.URL); got.code != exitOK || shown != "Bearer a.b.c" {
+		t.Errorf("%+v, shown %q", got, shown)
+	}
+	cfg, err := (&listenCmd{Key: "k", publicFlags: publicFlags{Web: s.URL}}).config()
+	if err != nil || cfg.Token != "a.b.c" {
+		t.Errorf("listen shows %q, %v", cfg.Token, err)
+	}
+}
+
 // Without a file the server signs.
 //
 // Broken once by leaving the life out.
