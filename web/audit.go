@@ -76,7 +76,7 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request, who *Admin, event
 	all := append([]slog.Attr{slog.String("who", name), slog.String("role", role.String())}, attrs...)
 	all = append(all, slog.String("outcome", outcome),
 		slog.String("request_id", w.Header().Get(requestIDHeader)), slog.String("remote", host))
-	s.deps.Audit.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, event, all...)
+	s.deps.Audit.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, event, all...) //nolint:sloglint // one of two constants, above
 }
 
 // denied notes a request that was let in no further than the guard, and counts it.

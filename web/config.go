@@ -144,7 +144,7 @@ func (c *Config) Validate() error {
 	}
 	// The token is in no error.
 	if len(c.Admins) == 0 && !c.DevLoopback {
-		errs = append(errs, errors.New("Admins is empty; name one, or set DevLoopback to serve loopback peers without"))
+		errs = append(errs, errors.New("there is nobody in Admins; name one, or set DevLoopback to serve loopback peers without"))
 	}
 	return errors.Join(append(errs, c.lives())...)
 }

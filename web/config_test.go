@@ -29,7 +29,7 @@ func TestConfigRefuses(t *testing.T) {
 		edit func(*Config)
 		want string
 	}{
-		{"no token", func(c *Config) { c.Admins = nil }, "Admins is empty"},
+		{"no token", func(c *Config) { c.Admins = nil }, "nobody in Admins"},
 		{"a negative timeout", func(c *Config) { c.Limits.PushTimeout = -1 }, "PushTimeout is -1ns"},
 		{"a negative body", func(c *Config) { c.Limits.MaxBody = -1 }, "MaxBody is -1"},
 		{"a giant body", func(c *Config) { c.Limits.MaxBody = 1 << 40 }, "MaxBody"},
