@@ -6,7 +6,7 @@ _gopush_at() {
     commands='' flags='' valued='' args=''
     case $1 in
     '')
-        commands='serve push listen inbox where explain top nodes drain migrate snapshot import health bench doctor completion version '
+        commands='serve push listen inbox where explain top token nodes drain migrate snapshot import health bench doctor completion version '
         flags='--help --json '
         valued=' '
         ;;
@@ -37,6 +37,23 @@ _gopush_at() {
     'top')
         flags='--help --json --interval --once --keys --admin --token-file --data --timeout --ca '
         valued=' --interval --keys --admin --token-file --data --timeout --ca '
+        ;;
+    'token')
+        commands='keygen mint verify '
+        flags='--help --json '
+        valued=' '
+        ;;
+    'token keygen')
+        flags='--help --json --alg '
+        valued=' --alg '
+        ;;
+    'token mint')
+        flags='--help --json --ttl --no-public --id --keys-file --max-life --admin --token-file --data --timeout --ca '
+        valued=' --ttl --id --keys-file --max-life --admin --token-file --data --timeout --ca '
+        ;;
+    'token verify')
+        flags='--help --json --keys-file --max-life '
+        valued=' --keys-file --max-life '
         ;;
     'nodes')
         flags='--help --json --admin --token-file --data --timeout --ca '
@@ -138,6 +155,12 @@ _gopush_value() {
     'top --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'top --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'top --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'token keygen --alg') COMPREPLY=($(compgen -W 'HS256 EdDSA' -- "$cur")) ;;
+    'token mint --keys-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'token mint --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'token mint --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'token mint --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'token verify --keys-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'nodes --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'nodes --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'nodes --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

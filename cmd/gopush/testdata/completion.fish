@@ -11,7 +11,9 @@ function __gopush_at
             continue
         end
         switch "$at $word"
-            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' nodes' ' drain' ' migrate' ' snapshot' ' import' ' health' ' bench' ' doctor' ' completion' ' version' 
+            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' token' ' nodes' ' drain' ' migrate' ' snapshot' ' import' ' health' ' bench' ' doctor' ' completion' ' version' 
+                set at (string trim "$at $word")
+            case 'token keygen' 'token mint' 'token verify' 
                 set at (string trim "$at $word")
             case 'migrate up' 'migrate plan' 'migrate status' 'migrate down' 
                 set at (string trim "$at $word")
@@ -34,6 +36,14 @@ function __gopush_at
             case 'explain --admin' 'explain --token-file' 'explain --data' 'explain --timeout' 'explain --ca' 
                 set option $word
             case 'top --interval' 'top --keys' 'top --admin' 'top --token-file' 'top --data' 'top --timeout' 'top --ca' 
+                set option $word
+            case 
+                set option $word
+            case 'token keygen --alg' 
+                set option $word
+            case 'token mint --ttl' 'token mint --id' 'token mint --keys-file' 'token mint --max-life' 'token mint --admin' 'token mint --token-file' 'token mint --data' 'token mint --timeout' 'token mint --ca' 
+                set option $word
+            case 'token verify --keys-file' 'token verify --max-life' 
                 set option $word
             case 'nodes --admin' 'nodes --token-file' 'nodes --data' 'nodes --timeout' 'nodes --ca' 
                 set option $word
@@ -86,6 +96,7 @@ complete -c gopush -n '__gopush_at ' -a inbox -d 'Print the stored messages of a
 complete -c gopush -n '__gopush_at ' -a where -d 'Show which node a key lives on.'
 complete -c gopush -n '__gopush_at ' -a explain -d 'Tell what has become of one message.'
 complete -c gopush -n '__gopush_at ' -a top -d 'Show what the nodes do, and the busiest keys, again and again.'
+complete -c gopush -n '__gopush_at ' -a token -d 'Make and check the signed tokens of clients.'
 complete -c gopush -n '__gopush_at ' -a nodes -d 'List the nodes of the cluster.'
 complete -c gopush -n '__gopush_at ' -a drain -d 'Have the node that serves a group hand over to another.'
 complete -c gopush -n '__gopush_at ' -a migrate -d 'Make or change the table on HBase.'
@@ -161,6 +172,30 @@ complete -c gopush -n '__gopush_at top' -l token-file -d 'File with the admin to
 complete -c gopush -n '__gopush_at top' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at top' -l timeout -d 'How long to wait for an answer.' -x
 complete -c gopush -n '__gopush_at top' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
+complete -c gopush -n '__gopush_at token' -a keygen -d 'Make a key that signs tokens, as a line for tokens.keys_file.'
+complete -c gopush -n '__gopush_at token' -a mint -d 'Make a token: with a file of keys on this machine, or else over the admin API.'
+complete -c gopush -n '__gopush_at token' -a verify -d 'Say what a token allows, or what is wrong with it.'
+complete -c gopush -n '__gopush_at token' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at token' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at token keygen' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at token keygen' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at token keygen' -l alg -d 'HS256: one secret signs and checks. EdDSA: a public key checks.' -x -a 'HS256 EdDSA'
+complete -c gopush -n '__gopush_at token mint' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at token mint' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at token mint' -l ttl -d 'How long it is valid.' -x
+complete -c gopush -n '__gopush_at token mint' -l no-public -d 'Not for public messages.'
+complete -c gopush -n '__gopush_at token mint' -l id -d 'Name of the token (jti); made if it is missing.' -x
+complete -c gopush -n '__gopush_at token mint' -l keys-file -d 'File of keys to sign with, on this machine; without it the server signs.' -r -F
+complete -c gopush -n '__gopush_at token mint' -l max-life -d 'With --keys-file: what the servers have as tokens.max_life.' -x
+complete -c gopush -n '__gopush_at token mint' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x
+complete -c gopush -n '__gopush_at token mint' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
+complete -c gopush -n '__gopush_at token mint' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
+complete -c gopush -n '__gopush_at token mint' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at token mint' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
+complete -c gopush -n '__gopush_at token verify' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at token verify' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at token verify' -l keys-file -d 'File of keys to check with.' -r -F
+complete -c gopush -n '__gopush_at token verify' -l max-life -d 'What the servers have as tokens.max_life.' -x
 complete -c gopush -n '__gopush_at nodes' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at nodes' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at nodes' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x

@@ -15,6 +15,7 @@ _gopush_at() {
             'where:Show which node a key lives on.'
             'explain:Tell what has become of one message.'
             'top:Show what the nodes do, and the busiest keys, again and again.'
+            'token:Make and check the signed tokens of clients.'
             'nodes:List the nodes of the cluster.'
             'drain:Have the node that serves a group hand over to another.'
             'migrate:Make or change the table on HBase.'
@@ -129,6 +130,52 @@ _gopush_at() {
             '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
         valued=(--interval --keys --admin --token-file --data --timeout --ca )
+        ;;
+    'token')
+        commands=(
+            'keygen:Make a key that signs tokens, as a line for tokens.keys_file.'
+            'mint:Make a token\: with a file of keys on this machine, or else over the admin API.'
+            'verify:Say what a token allows, or what is wrong with it.'
+        )
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    'token keygen')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--alg:HS256\: one secret signs and checks. EdDSA\: a public key checks.'
+        )
+        valued=(--alg )
+        ;;
+    'token mint')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--ttl:How long it is valid.'
+            '--no-public:Not for public messages.'
+            '--id:Name of the token (jti); made if it is missing.'
+            '--keys-file:File of keys to sign with, on this machine; without it the server signs.'
+            '--max-life:With --keys-file\: what the servers have as tokens.max_life.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
+        )
+        valued=(--ttl --id --keys-file --max-life --admin --token-file --data --timeout --ca )
+        ;;
+    'token verify')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--keys-file:File of keys to check with.'
+            '--max-life:What the servers have as tokens.max_life.'
+        )
+        valued=(--keys-file --max-life )
         ;;
     'nodes')
         flags=(
@@ -419,6 +466,12 @@ _gopush_value() {
     'top --token-file') _files ;;
     'top --data') _files -/ ;;
     'top --ca') _files ;;
+    'token keygen --alg') compadd -- HS256 EdDSA ;;
+    'token mint --keys-file') _files ;;
+    'token mint --token-file') _files ;;
+    'token mint --data') _files -/ ;;
+    'token mint --ca') _files ;;
+    'token verify --keys-file') _files ;;
     'nodes --token-file') _files ;;
     'nodes --data') _files -/ ;;
     'nodes --ca') _files ;;
