@@ -198,7 +198,8 @@ func TestTokenExpires(t *testing.T) {
 			}
 		}
 
-		n.deps.Tokens.(*tokens).grants["right"] = push.Grant{Keys: []push.Key{"a"}, Public: true, Expires: time.Now().Add(time.Hour)}
+		synctest.Wait() // the first two have left
+		k.grants["right"] = push.Grant{Keys: []push.Key{"a"}, Public: true, Expires: time.Now().Add(time.Hour)}
 		stream = bearing(t, n, "right")
 		sse = end(stream.conn, stream.r)
 		n.table.subscribers()[0].renew("longer")
