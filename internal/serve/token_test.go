@@ -94,7 +94,8 @@ func TestAdminsOfAFile(t *testing.T) {
 	digest := hex.EncodeToString(sha256.New().Sum(nil))
 	a, err := parseAdmins("# who may\nalice operator " + token + "\n\nboard viewer sha256:" + digest + "\ncarol\toperator carols-own-token-2\r\n")
 	want := []web.Admin{
-		web.NewAdmin("alice", web.Operator, token), {Name: "board", Role: web.Viewer, Digest: sha256.Sum256(nil)},
+		web.NewAdmin("alice", web.Operator, token),
+		{Name: "board", Role: web.Viewer, Digest: sha256.Sum256(nil)},
 		web.NewAdmin("carol", web.Operator, "carols-own-token-2"),
 	}
 	if err != nil || !slices.Equal(a.list, want) || a.token != token {
