@@ -39,8 +39,8 @@ func TestCompletionScripts(t *testing.T) {
 
 // TestCompletionInBash has bash complete lines, each up to its end.
 //
-// Broken once by taking the value of an option for a command, and once by not going on
-// into the commands of a command.
+// Broken once by taking each option for one without a value, and once by not going on into
+// the commands of a command.
 func TestCompletionInBash(t *testing.T) {
 	script := gopushHere(t.Context(), "", "completion", "bash").out
 	t.Chdir(t.TempDir())

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,8 +44,13 @@ func TestTopAtTerminal(t *testing.T) {
 			}()
 			screen.until(t, "comet    h")
 			end(person, cancel)
-			if code := <-ended; code != exitOK {
-				t.Errorf("it ends with %d", code)
+			select {
+			case code := <-ended:
+				if code != exitOK {
+					t.Errorf("it ends with %d", code)
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("it does not end")
 			}
 			text := screen.until(t, leaveScreen)
 			after, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)

@@ -45,7 +45,7 @@ func Look(ctx context.Context, cfg Config, log *slog.Logger) (Sight, error) {
 	}
 	s := Sight{Took: time.Since(start), Timeout: c.timeout()}
 	err = s.read(c.conn, paths(cfg.Root))
-	if cause := context.Cause(c.life); err != nil && cause != nil {
+	if cause := context.Cause(c.life); err != nil && cause != nil { //nolint:contextcheck // the connection's is made of ctx
 		err = cause
 	}
 	if err != nil {
