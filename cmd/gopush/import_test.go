@@ -27,6 +27,7 @@ func TestImportUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"import redis --zookeeper 127.0.0.1:1": "--server",
 		"import redis --server a:1":            "store.zookeeper: it is empty",
+
 		"import redis --server a:1 --zookeeper 127.0.0.1:1 --password-file no-such-file":         "the password file",
 		"import redis --server a:1 --zookeeper 127.0.0.1:1 --rate=-1":                            "may be negative",
 		"import redis --server a:1 --zookeeper 127.0.0.1:1 --config no-such-file --dry-run --db": "--db",
