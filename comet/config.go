@@ -59,6 +59,12 @@ type Limits struct {
 	MaxConnections int
 	// MaxPerKey bounds the connections of one key; default 64.
 	MaxPerKey int
+	// MaxPerAddress bounds the connections of one remote address, and of the /64 of one of
+	// IPv6; 0: no limit.
+	MaxPerAddress int
+	// HandshakesPerSecond is how many connections may begin in a second, and at once;
+	// 0: no limit. HandshakesPerAddress is the same for one remote address.
+	HandshakesPerSecond, HandshakesPerAddress int
 	// Newest keeps only that many messages per key readable; 0: all.
 	Newest int
 	// Origins are the values of the Origin header that browsers may come from;
@@ -139,6 +145,9 @@ func (l *Limits) Validate() error {
 	return errors.Join(
 		atLeast("MaxConnections", &l.MaxConnections, 100_000, 1),
 		atLeast("MaxPerKey", &l.MaxPerKey, 64, 1),
+		atLeast("MaxPerAddress", &l.MaxPerAddress, 0, 0),
+		atLeast("HandshakesPerSecond", &l.HandshakesPerSecond, 0, 0),
+		atLeast("HandshakesPerAddress", &l.HandshakesPerAddress, 0, 0),
 		atLeast("Newest", &l.Newest, 0, 0),
 	)
 }

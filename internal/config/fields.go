@@ -132,6 +132,9 @@ func (c *Comet) fields() table {
 		{"comet.advertise_rpc", "What other roles are told to connect to, host:port; empty: comet.rpc.", &text{p: &c.AdvertiseRPC, rule: optional(dialable)}},
 		{"comet.max_connections", "The most client connections of the node.", live{&number{&c.MaxConnections, 1, 10_000_000}}},
 		{"comet.max_per_key", "The most connections of one key.", live{&number{&c.MaxPerKey, 1, 100_000}}},
+		{"comet.max_per_address", "The most connections of one remote address; for IPv6, of a network of 64 bits. 0\nfor no limit: behind a load balancer or a shared address are many devices.", live{&number{&c.MaxPerAddress, 0, 10_000_000}}},
+		{"comet.handshakes_per_second", "How many connections may begin in one second; 0 for no limit.", live{&number{&c.HandshakesPerSecond, 0, 1_000_000}}},
+		{"comet.handshakes_per_address", "How many of them from one remote address, as for comet.max_per_address; 0 for no\nlimit.", live{&number{&c.HandshakesPerAddress, 0, 1_000_000}}},
 		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},
 		{"comet.origins", "Origins that browsers may connect from; empty: any.", live{&list{p: &c.Origins, rule: origin}}},
 	}

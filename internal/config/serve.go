@@ -101,8 +101,12 @@ type Comet struct {
 	AdvertiseRPC string
 
 	MaxConnections, MaxPerKey int
-	Heartbeat                 time.Duration
-	Origins                   []string // of browsers; empty: any
+	MaxPerAddress             int // 0: any
+	// Per second; 0: any.
+	HandshakesPerSecond, HandshakesPerAddress int
+
+	Heartbeat time.Duration
+	Origins   []string // of browsers; empty: any
 }
 
 // Tokens are those that clients show.

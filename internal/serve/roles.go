@@ -218,7 +218,11 @@ func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
 
 // cometLimits turns settings into those of a node that may change while it runs.
 func cometLimits(c config.Comet, m config.Messages) comet.Limits {
-	return comet.Limits{MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Newest: m.Newest, Origins: c.Origins}
+	return comet.Limits{
+		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, MaxPerAddress: c.MaxPerAddress,
+		HandshakesPerSecond: c.HandshakesPerSecond, HandshakesPerAddress: c.HandshakesPerAddress,
+		Newest: m.Newest, Origins: c.Origins,
+	}
 }
 
 // onCometReload has a node's limits follow the settings, if it is the one they are of.
