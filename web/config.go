@@ -73,6 +73,10 @@ type Limits struct {
 	NewestN int
 	// PushTimeout bounds a push, with its retries; default 5 s.
 	PushTimeout time.Duration
+	// PushesPerSecond is how many messages the node takes in a second, and at once; 0: no
+	// limit. ReadsPerAddress is the same for requests of the public API of one remote
+	// address, and of the /64 of one of IPv6.
+	PushesPerSecond, ReadsPerAddress int
 	// CORSOrigins are the origins whose pages may read the public v2 API:
 	// "https://app.example", or "*" for any. Default none.
 	CORSOrigins []string
@@ -188,6 +192,11 @@ func (l *Limits) Validate() error {
 	}
 	if l.NewestN < 0 {
 		errs = append(errs, fmt.Errorf("NewestN is %d; it must not be negative", l.NewestN))
+	}
+	for name, n := range map[string]int{"PushesPerSecond": l.PushesPerSecond, "ReadsPerAddress": l.ReadsPerAddress} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d; it must not be negative", name, n))
+		}
 	}
 	for _, origin := range l.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {

@@ -131,6 +131,8 @@ type Web struct {
 	AdminTokenFile string // empty: in the data folder, made if need be
 	PushTimeout    time.Duration
 	CORSOrigins    []string // of pages that may read the public API
+	// Per second; 0: any.
+	PushesPerSecond, ReadsPerAddress int
 }
 
 // TLS reports whether websocket and SSE clients must speak it.

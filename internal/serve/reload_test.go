@@ -159,6 +159,21 @@ func (r *reloaded) crowded(t *testing.T) bool {
 	return refused.Load()
 }
 
+// often reports whether any of twenty calls at once is one too many.
+func (r *reloaded) often(call func() (status int)) bool {
+	var refused atomic.Bool
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if call() == http.StatusTooManyRequests {
+				refused.Store(true)
+			}
+		})
+	}
+	all.Wait()
+	return refused.Load()
+}
+
 // sight is how a setting is changed by a file, and whether that can be seen.
 type sight struct {
 	text string
@@ -214,6 +229,18 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 		"web.admin_token_file": {"web: {admin_token_file: " + tokens + "}", func() bool {
 			status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, token, "")
 			return status == http.StatusCreated && r.sys.Token() == token
+		}},
+		"web.pushes_per_second": {"web: {pushes_per_second: 1}", func() bool {
+			return r.often(func() int {
+				status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")
+				return status
+			})
+		}},
+		"web.reads_per_address": {"web: {reads_per_address: 1}", func() bool {
+			return r.often(func() int {
+				status, _ := r.answer(t, http.MethodGet, public+"/v2/time", "", "", "")
+				return status
+			})
 		}},
 		"web.cors_origins": {"web: {cors_origins: [https://good.example]}", func() bool {
 			_, allowed := r.answer(t, http.MethodGet, public+"/v2/messages?key=k", "", "", "https://good.example")

@@ -283,6 +283,7 @@ func webLimits(s config.Serve) web.Limits {
 	return web.Limits{
 		MaxBody: int64(s.Messages.MaxBytes), DefaultTTL: s.Messages.DefaultTTL, NewestN: s.Messages.Newest,
 		CORSOrigins: s.Web.CORSOrigins, PushTimeout: s.PushTimeout(),
+		PushesPerSecond: s.Web.PushesPerSecond, ReadsPerAddress: s.Web.ReadsPerAddress,
 	}
 }
 
