@@ -103,6 +103,7 @@ func (s *Store) fields() table {
 		{"store.table", "Table of the messages, as NAMESPACE:NAME.", &text{p: &s.Table, rule: tableName}},
 		{"store.durability", "Where a message is when its push is acknowledged. fsync: on disk. sync: in the\nmemory of several machines. async: in that of one, so that an acknowledged\nmessage can be lost.", &text{p: &s.Durability, rule: oneOf("fsync", "sync", "async")}},
 		{"store.keep", "For how long after its push the place of a message is remembered, even if it\nexpired before: so long a reader that was away is told exactly what it missed.", &duration{&s.Keep, day, longestTTL}},
+		{"store.min_free", "How much of the disk of the embedded store stays free: with less, no message is\nstored until there is room. 0 to watch nothing; then a full disk ends the process.", &size{&s.MinFree, 0, 1 << 50}},
 		{"store.timeout", "How long one call of HBase may take, with all that is tried again in it.", &duration{&s.Timeout, 100 * time.Millisecond, 5 * time.Minute}},
 	}
 }

@@ -75,6 +75,7 @@ type Store struct {
 	Durability  string   // fsync, sync, async
 	Keep        time.Duration
 	Timeout     time.Duration // of one call of HBase
+	MinFree     int           // bytes of the disk of the embedded store
 }
 
 // Messages are the rules for what is pushed.
@@ -155,7 +156,7 @@ func Default() Serve {
 		},
 		Store: Store{
 			Kind: "embedded", ZnodeParent: "/hbase", Table: "gopush:messages",
-			Durability: "fsync", Keep: 30 * day, Timeout: 10 * time.Second,
+			Durability: "fsync", Keep: 30 * day, Timeout: 10 * time.Second, MinFree: 64 << 20,
 		},
 		Messages: Messages{DefaultTTL: 30 * day, MaxBytes: 64 << 10},
 		Comet: Comet{
