@@ -72,8 +72,8 @@ type Limits struct {
 	Origins []string
 }
 
-// Deps are the parts that a node works with; all but Tokens, Traces and
-// Metrics are required.
+// Deps are the parts that a node works with; all but Tokens, Pressed,
+// Traces and Metrics are required.
 type Deps struct {
 	Membership coord.Membership
 	Directory  coord.Directory
@@ -82,6 +82,9 @@ type Deps struct {
 	Peer func(addr string) Peer
 	// Tokens checks client tokens; nil: connections need none.
 	Tokens Tokens
+	// Pressed says that memory is short: new connections and pushes are refused, as busy.
+	// nil: it never is.
+	Pressed func() bool
 	// Traces gets the spans of what is recorded; nil: none.
 	Traces  trace.Provider
 	Metrics prometheus.Registerer
@@ -164,6 +167,9 @@ func atLeast(name string, v *int, def, low int) error {
 }
 
 func (d *Deps) validate() error {
+	if d.Pressed == nil {
+		d.Pressed = func() bool { return false }
+	}
 	for name, missing := range map[string]bool{
 		"Membership": d.Membership == nil, "Directory": d.Directory == nil, "Messages": d.Messages == nil,
 		"Peer": d.Peer == nil, "Log": d.Log == nil, "Now": d.Now == nil,

@@ -15,6 +15,7 @@ import (
 // Why a connection is turned away before anything is asked of it. For each of them the
 // same client may come back later.
 const (
+	memoryShort = "memory short"
 	nodeFull    = "node full"
 	addressFull = "address full"
 	addressRate = "address rate"
@@ -34,6 +35,9 @@ func sourceOf(conn net.Conn) quota.Source {
 func (n *Node) arrive(conn net.Conn) (reason string) {
 	source := sourceOf(conn)
 	open := n.sources.Enter(source)
+	if n.deps.Pressed() {
+		return memoryShort
+	}
 	if most := n.limits.Load().MaxPerAddress; most > 0 && open > most {
 		return addressFull
 	}
@@ -54,6 +58,14 @@ func (n *Node) pace(source quota.Source) (reason string) {
 		return nodeRate
 	}
 	return ""
+}
+
+// again is what arrive is to a connection that makes another request.
+func (n *Node) again(source quota.Source) (reason string) {
+	if n.deps.Pressed() {
+		return memoryShort
+	}
+	return n.pace(source)
 }
 
 // maxTold is how many connections that are turned away may take their time to ask and to
@@ -154,7 +166,7 @@ func (n *Node) polite(next http.Handler) http.Handler {
 		if v, ok := r.Context().Value(visitKey{}).(*visit); ok && v != nil {
 			reason = v.reason
 			if v.asked {
-				if reason = n.pace(quota.SourceOf(r.RemoteAddr)); reason != "" {
+				if reason = n.again(quota.SourceOf(r.RemoteAddr)); reason != "" {
 					n.met.refused(reason)
 				}
 			}
@@ -171,6 +183,7 @@ func (n *Node) polite(next http.Handler) http.Handler {
 
 // turnedAway is what a client is told for each reason.
 var turnedAway = map[string]string{
+	memoryShort: "this node is short of memory; look the node up again, or come back later",
 	nodeFull:    "this node takes no more connections; look the node up again",
 	addressFull: "this address has as many connections as one address may have; close some, or come back later",
 	addressRate: "this address connects too often; come back later, and wait longer each time",

@@ -91,7 +91,9 @@ type Deps struct {
 	Comet    func(addr string) Comet
 	Messages Messages
 	Tokens   Tokens // nil: none are made
-	Log      *slog.Logger
+	// Pressed says that memory is short: pushes are refused, as busy. nil: it never is.
+	Pressed func() bool
+	Log     *slog.Logger
 	// Audit gets a line for each change that an administrator makes, pushes excepted;
 	// nil: Log.
 	Audit   *slog.Logger
@@ -206,13 +208,16 @@ func (l *Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate fills in the clock and the audit log; everything else must be given.
+// validate fills in the clock, the audit log and Pressed; everything else must be given.
 func (d *Deps) validate() error {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
 	if d.Audit == nil {
 		d.Audit = d.Log
+	}
+	if d.Pressed == nil {
+		d.Pressed = func() bool { return false }
 	}
 	switch {
 	case d.Directory == nil:

@@ -81,3 +81,18 @@ func TestReadRate(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestMemoryShort: while memory is short pushes are refused, at once and retryable; reading
+// goes on.
+//
+// Broken once by not looking.
+func TestMemoryShort(t *testing.T) {
+	h := newHarness(t, newCluster(t, "node1"))
+	h.server.deps.Pressed = func() bool { return true }
+	if got := h.post(t, "/v2/messages", `{"key":"K","data":1}`, "Content-Type", "application/json"); got.status != http.StatusServiceUnavailable || got.code(t) != "busy" || got.header.Get("Retry-After") != "1" {
+		t.Error(got)
+	}
+	if got := h.get(t, "/v2/messages?key=K"); got.status != http.StatusOK {
+		t.Error(got)
+	}
+}
