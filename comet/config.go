@@ -59,6 +59,12 @@ type Limits struct {
 	MaxConnections int
 	// MaxPerKey bounds the connections of one key; default 64.
 	MaxPerKey int
+	// MaxPerAddress bounds the connections of one remote address, and of the /64 of one of
+	// IPv6; 0: no limit.
+	MaxPerAddress int
+	// HandshakesPerSecond is how many connections may begin in a second, and at once;
+	// 0: no limit. HandshakesPerAddress is the same for one remote address.
+	HandshakesPerSecond, HandshakesPerAddress int
 	// Newest keeps only that many messages per key readable; 0: all.
 	Newest int
 	// Origins are the values of the Origin header that browsers may come from;
@@ -66,8 +72,8 @@ type Limits struct {
 	Origins []string
 }
 
-// Deps are the parts that a node works with; all but Tokens, Traces and
-// Metrics are required.
+// Deps are the parts that a node works with; all but Tokens, Pressed,
+// Traces and Metrics are required.
 type Deps struct {
 	Membership coord.Membership
 	Directory  coord.Directory
@@ -76,6 +82,9 @@ type Deps struct {
 	Peer func(addr string) Peer
 	// Tokens checks client tokens; nil: connections need none.
 	Tokens Tokens
+	// Pressed says that memory is short: new connections and pushes are refused, as busy.
+	// nil: it never is.
+	Pressed func() bool
 	// Traces gets the spans of what is recorded; nil: none.
 	Traces  trace.Provider
 	Metrics prometheus.Registerer
@@ -139,6 +148,9 @@ func (l *Limits) Validate() error {
 	return errors.Join(
 		atLeast("MaxConnections", &l.MaxConnections, 100_000, 1),
 		atLeast("MaxPerKey", &l.MaxPerKey, 64, 1),
+		atLeast("MaxPerAddress", &l.MaxPerAddress, 0, 0),
+		atLeast("HandshakesPerSecond", &l.HandshakesPerSecond, 0, 0),
+		atLeast("HandshakesPerAddress", &l.HandshakesPerAddress, 0, 0),
 		atLeast("Newest", &l.Newest, 0, 0),
 	)
 }
@@ -155,6 +167,9 @@ func atLeast(name string, v *int, def, low int) error {
 }
 
 func (d *Deps) validate() error {
+	if d.Pressed == nil {
+		d.Pressed = func() bool { return false }
+	}
 	for name, missing := range map[string]bool{
 		"Membership": d.Membership == nil, "Directory": d.Directory == nil, "Messages": d.Messages == nil,
 		"Peer": d.Peer == nil, "Log": d.Log == nil, "Now": d.Now == nil,

@@ -19,19 +19,21 @@ import (
 
 // listen accepts clients until ctx ends or a listener fails.
 func (n *Node) listen(ctx context.Context, l Listeners) error {
+	entrance := newDoor(l.HTTP, n)
 	server := &http.Server{
-		Handler:           n.mux(),
+		Handler:           n.polite(n.mux()),
 		ReadHeaderTimeout: n.cfg.Handshake,
 		ReadTimeout:       2 * n.cfg.Handshake,
 		WriteTimeout:      2 * n.cfg.Handshake,
 		IdleTimeout:       n.cfg.Handshake,
 		MaxHeaderBytes:    16 << 10,
-		ConnState:         n.handshakeFailed,
+		ConnContext:       entrance.context,
+		ConnState:         entrance.state,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // clients' faults are counted instead
 	}
 	var accepting sync.WaitGroup
 	failed := make(chan error, 2)
-	accepting.Go(func() { failed <- server.Serve(l.HTTP) })
+	accepting.Go(func() { failed <- server.Serve(entrance) })
 	accepting.Go(func() { failed <- n.acceptTCP(l.TCP) })
 	var err error
 	select {
@@ -69,19 +71,16 @@ func (n *Node) acceptTCP(l net.Listener) error {
 			pause(n.life, 50*time.Millisecond)
 			continue
 		}
-		if !n.admit() {
+		reason := n.arrive(conn)
+		if reason != "" {
+			n.met.refused(reason)
+		}
+		if reason != "" || !n.admit() {
+			n.depart(conn)
 			_ = conn.Close()
 			continue
 		}
 		n.spawn(func() { n.serveTCP(conn) })
-	}
-}
-
-// handshakeFailed counts connections of the HTTP listener that end before their TLS
-// handshake is over: net/http bounds it, and tells of its end no other way.
-func (n *Node) handshakeFailed(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*tls.Conn); ok && state == http.StateClosed && !c.ConnectionState().HandshakeComplete {
-		n.met.refused(tlsHandshake)
 	}
 }
 
@@ -107,7 +106,7 @@ const tlsHandshake = "tls handshake"
 func (n *Node) admit() bool {
 	if n.conns.Add(1) > int64(n.limits.Load().MaxConnections) {
 		n.conns.Add(-1)
-		n.met.refused("node full")
+		n.met.refused(nodeFull)
 		return false
 	}
 	if !n.enter() {
@@ -118,7 +117,14 @@ func (n *Node) admit() bool {
 	return true
 }
 
-func (n *Node) dismiss() {
+// dismiss counts a connection out that was admitted and has ended.
+func (n *Node) dismiss(conn net.Conn) {
+	n.depart(conn)
+	n.retract()
+}
+
+// retract is the reverse of admit.
+func (n *Node) retract() {
 	n.conns.Add(-1)
 	n.leave(1)
 }
@@ -128,7 +134,7 @@ func (n *Node) dismiss() {
 // buffers, can go.
 func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []string, serve func(*socket)) {
 	if !n.admit() {
-		http.Error(w, "this node takes no more connections; look the node up again", http.StatusServiceUnavailable)
+		n.sayProblem(w, push.E(push.KindBusy, "%s", turnedAway[nodeFull]))
 		return
 	}
 	up := websocket.Upgrader{
@@ -142,7 +148,10 @@ func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []strin
 	conn, err := up.Upgrade(h, r, nil)
 	if err != nil {
 		n.met.refused("upgrade")
-		n.dismiss()
+		if h.taken != nil {
+			n.depart(h.taken)
+		}
+		n.retract()
 		return
 	}
 	h.lib.quiet = true

@@ -138,7 +138,9 @@ func (m *metrics) begin() {
 	for _, reason := range []string{endLost, endHandedOver, endStopped} {
 		m.ended.WithLabelValues(reason)
 	}
-	m.refusals.WithLabelValues(label("node full"))
+	for _, reason := range []string{memoryShort, nodeFull, addressFull, addressRate, nodeRate} {
+		m.refusals.WithLabelValues(label(reason))
+	}
 	m.closes.WithLabelValues(label(closeClient.reason))
 }
 

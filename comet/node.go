@@ -10,6 +10,7 @@ import (
 
 	"gopush/internal/coord"
 	"gopush/internal/push"
+	"gopush/internal/quota"
 	"gopush/internal/rpc"
 	"gopush/internal/trace"
 )
@@ -43,6 +44,11 @@ type Node struct {
 	begun   chan struct{} // holds one token: a term has begun
 	began   func()        // once
 	conns   atomic.Int64
+
+	// who connects from where, and how often; each has its own lock
+	sources     quota.Counts
+	addressPace quota.Rates
+	nodePace    quota.Rate
 
 	gate    sync.RWMutex
 	closed  bool           // guarded by gate: no new operation or connection

@@ -68,7 +68,7 @@ func (r *reader) read() {
 func (r *reader) end() {
 	r.s.readerDone()
 	r.leave()
-	r.s.node.dismiss()
+	r.s.node.dismiss(r.s.conn)
 }
 
 // heard moves the read deadline, except when the connection is being closed.

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -225,13 +226,21 @@ func (n *Node) failed(b *batch, err error) {
 		return
 	}
 	if time.Until(b.deadline) <= b.wait || !b.srv.valid() {
-		n.refuse(b, push.Wrap(push.KindStoreUnavailable, err, "the store did not take the message in time; nothing was stored, try again"))
+		n.refuse(b, push.Wrap(push.KindStoreUnavailable, err, "the store did not take the message in time; nothing was stored, try again%s", because(err)))
 		return
 	}
 	wait := b.wait
 	b.wait = min(2*b.wait, lastRetry)
 	n.met.retries.Inc()
 	time.AfterFunc(wait, func() { n.attempt(b) })
+}
+
+// because is the store's own sentence, if it gave one, as the end of another.
+func because(err error) string {
+	if e, ok := errors.AsType[*push.Error](err); ok && e.Detail != "" {
+		return ": " + e.Detail
+	}
+	return ""
 }
 
 // refuse gives a burst up. What may have been stored is never acknowledged

@@ -70,14 +70,18 @@ const readBuffer = 264
 // hijacker gives the websocket library a connection and a read buffer of ours.
 type hijacker struct {
 	http.ResponseWriter
-	in  *bufio.Reader
-	lib *quietConn
+	in    *bufio.Reader
+	lib   *quietConn
+	taken net.Conn // the connection, once it is no longer net/http's
 }
 
 // Hijack takes the connection over. A client that has sent frames before it knew
 // that the upgrade was accepted is the library's to refuse.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil {
+		h.taken = conn
+	}
 	if err != nil || rw.Reader.Buffered() > 0 {
 		return conn, rw, err
 	}

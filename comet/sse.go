@@ -35,7 +35,7 @@ func (n *Node) serveSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !n.admit() {
-		n.problem(w, push.E(push.KindBusy, "this node takes no more connections; look the node up again"), string(push.KindBusy))
+		n.sayProblem(w, push.E(push.KindBusy, "%s", turnedAway[nodeFull]))
 		return
 	}
 	n.hijackSSE(w, req, grant)
@@ -64,7 +64,7 @@ func (n *Node) hijackSSE(w http.ResponseWriter, req wire.Stream, grant *push.Gra
 	}
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		n.dismiss()
+		n.retract()
 		n.problem(w, push.Wrap(push.KindInternal, err, "the connection cannot be streamed to"), string(push.KindInternal))
 		return
 	}
@@ -77,7 +77,7 @@ func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream, grant *push.G
 	_ = conn.SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
 	if _, err := io.WriteString(conn, head); err != nil {
 		_ = conn.Close()
-		n.dismiss()
+		n.dismiss(conn)
 		return
 	}
 	s := newSubscriber(n, conn, formSSE, "sse")
@@ -86,7 +86,7 @@ func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream, grant *push.G
 		n.met.refused(e.code.Text())
 		_, _ = conn.Write(e.bytes(formSSE))
 		_ = conn.Close()
-		n.dismiss()
+		n.dismiss(conn)
 		return
 	}
 	s.pingEvery(n.cfg.Heartbeat, ssePing)
@@ -118,11 +118,17 @@ func (n *Node) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// problem answers with problem+json, before a stream has begun; reason is the metrics'.
+// problem counts a refusal and answers with it, before a stream has begun; reason is the
+// metrics'.
 func (n *Node) problem(w http.ResponseWriter, err error, reason string) {
+	n.met.refused(reason)
+	n.sayProblem(w, err)
+}
+
+// sayProblem answers with problem+json.
+func (n *Node) sayProblem(w http.ResponseWriter, err error) {
 	kind := push.KindOf(err)
 	status := sseStatus(kind)
-	n.met.refused(reason)
 	if status == http.StatusUnauthorized {
 		kind = push.KindUnauthenticated // the sentence says why
 		w.Header().Set("WWW-Authenticate", `Bearer realm="gopush"`)

@@ -19,7 +19,7 @@ var tcpHeartbeat = []byte(wire.ReplyHeartbeat)
 func (n *Node) serveTCP(conn net.Conn) {
 	if !n.secured(conn) {
 		_ = conn.Close()
-		n.dismiss()
+		n.dismiss(conn)
 		return
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(n.cfg.Handshake))
@@ -78,7 +78,7 @@ func (s *subscriber) noteEnd(err error) { s.node.met.closed(closeReason(err)) }
 // refuseTCP ends a connection that is not subscribed, with a reply if there is
 // one for the case.
 func (n *Node) refuseTCP(conn net.Conn, no *v1No) {
-	defer n.dismiss()
+	defer n.dismiss(conn)
 	defer func() { _ = conn.Close() }()
 	n.met.refused(no.reason)
 	if no.reply == "" {

@@ -24,7 +24,7 @@ func (n *Node) serveV2(w http.ResponseWriter, r *http.Request) {
 		grant, err := n.checkStream(req, err, token)
 		if err != nil {
 			n.refuseV2(c, *n.refusal(err))
-			n.dismiss()
+			n.dismiss(c.NetConn())
 			return
 		}
 		n.runV2(c, req, grant)
@@ -93,7 +93,7 @@ func (n *Node) runV2(c *socket, req wire.Stream, grant *push.Grant) {
 	leave, e := n.open(s, req, grant)
 	if e != nil {
 		n.refuseV2(c, *e)
-		n.dismiss()
+		n.dismiss(c.NetConn())
 		return
 	}
 	s.pingEvery(n.cfg.Heartbeat, frame(opcodePing, nil))

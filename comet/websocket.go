@@ -25,7 +25,7 @@ func (n *Node) serveV1(w http.ResponseWriter, r *http.Request) {
 		}
 		if no != nil {
 			n.refuseV1(c, no)
-			n.dismiss()
+			n.dismiss(c.NetConn())
 			return
 		}
 		n.runV1(c, sub, grant)
@@ -70,7 +70,7 @@ func (n *Node) runV1(c *socket, sub wire.Subscribe, grant *push.Grant) {
 	leave, no := n.joinV1(s, sub.Key, grant)
 	if no != nil {
 		n.refuseV1(c, no)
-		n.dismiss()
+		n.dismiss(c.NetConn())
 		return
 	}
 	s.begin(&event{kind: evRaw, raw: wsHeartbeat})

@@ -73,6 +73,10 @@ type Limits struct {
 	NewestN int
 	// PushTimeout bounds a push, with its retries; default 5 s.
 	PushTimeout time.Duration
+	// PushesPerSecond is how many messages the node takes in a second, and at once; 0: no
+	// limit. ReadsPerAddress is the same for requests of the public API of one remote
+	// address, and of the /64 of one of IPv6.
+	PushesPerSecond, ReadsPerAddress int
 	// CORSOrigins are the origins whose pages may read the public v2 API:
 	// "https://app.example", or "*" for any. Default none.
 	CORSOrigins []string
@@ -87,7 +91,9 @@ type Deps struct {
 	Comet    func(addr string) Comet
 	Messages Messages
 	Tokens   Tokens // nil: none are made
-	Log      *slog.Logger
+	// Pressed says that memory is short: pushes are refused, as busy. nil: it never is.
+	Pressed func() bool
+	Log     *slog.Logger
 	// Audit gets a line for each change that an administrator makes, pushes excepted;
 	// nil: Log.
 	Audit   *slog.Logger
@@ -189,6 +195,11 @@ func (l *Limits) Validate() error {
 	if l.NewestN < 0 {
 		errs = append(errs, fmt.Errorf("NewestN is %d; it must not be negative", l.NewestN))
 	}
+	for name, n := range map[string]int{"PushesPerSecond": l.PushesPerSecond, "ReadsPerAddress": l.ReadsPerAddress} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d; it must not be negative", name, n))
+		}
+	}
 	for _, origin := range l.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			errs = append(errs, fmt.Errorf("CORSOrigins holds %q; give scheme://host[:port], or * for any", origin))
@@ -197,13 +208,16 @@ func (l *Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate fills in the clock and the audit log; everything else must be given.
+// validate fills in the clock, the audit log and Pressed; everything else must be given.
 func (d *Deps) validate() error {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
 	if d.Audit == nil {
 		d.Audit = d.Log
+	}
+	if d.Pressed == nil {
+		d.Pressed = func() bool { return false }
 	}
 	switch {
 	case d.Directory == nil:

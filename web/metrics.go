@@ -48,6 +48,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
 		m.denied.WithLabelValues("admin", string(kind))
 	}
+	m.pushes.WithLabelValues(string(push.KindRateLimited))
 	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
 	if reg == nil {
 		return m, nil

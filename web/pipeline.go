@@ -92,6 +92,10 @@ func (p *pipeline) full() bool { return len(p.order) >= window || p.bytes >= win
 
 // add takes one push. The pipeline must not be full.
 func (p *pipeline) add(m push.Push) {
+	if err := p.s.mayPush(); err != nil {
+		p.finish(p.append(&item{push: m}), err)
+		return
+	}
 	it := p.append(&item{push: m, deadline: time.Now().Add(p.timeout)})
 	if it.seq < linesTraced {
 		it.push.Trace = p.trace

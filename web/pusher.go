@@ -10,6 +10,10 @@ import (
 
 // push has one message stored by the owner of its key, within PushTimeout.
 func (s *Server) push(ctx context.Context, p push.Push) (push.Receipt, error) {
+	if err := s.mayPush(); err != nil {
+		s.metrics.push(err)
+		return push.Receipt{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Load().PushTimeout)
 	defer cancel()
 	var got push.Receipt

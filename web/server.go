@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"gopush/internal/push"
+	"gopush/internal/quota"
 	"gopush/internal/trace"
 )
 
@@ -24,6 +25,9 @@ type Server struct {
 	admin   http.Handler
 
 	limits atomic.Pointer[Limits] // never nil; what it points to is immutable
+
+	pushPace quota.Rate  // has its own lock
+	readPace quota.Rates // has its own lock
 
 	buffers  sync.Pool     // of *[]byte, for replies
 	gate     *gate         // counts the requests in progress
@@ -58,7 +62,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s.metrics = m
 	// Order matters: what is refused is observed too, and nothing of the admin
 	// API is looked at before its guard.
-	s.public = s.observe("public", s.cors(mount(s.publicRoutes())))
+	s.public = s.observe("public", s.cors(s.paced(mount(s.publicRoutes()))))
 	admin, err := s.withConsole(s.guard(mount(slices.Concat(s.adminRoutes(), s.consoleRoutes()))))
 	if err != nil {
 		return nil, err

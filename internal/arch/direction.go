@@ -33,6 +33,7 @@ var Layers = map[string]Layer{
 	"internal/cert/certtest": {},
 	"internal/cert":          {Tests: []string{"internal/cert/certtest"}},
 	"internal/id":            {Imports: []string{"internal/push"}},
+	"internal/quota":         {},
 	"comet/wire":             {Imports: []string{"internal/push"}},
 
 	"internal/coord":       {Imports: vocabulary},
@@ -59,12 +60,12 @@ var Layers = map[string]Layer{
 	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
 	"hbase/hbasetest/with":       {Imports: []string{"hbase/hbasetest"}},
 
-	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/cert", "internal/cert/certtest", "internal/coord/local"}},
+	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/cert", "internal/cert/certtest", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 
 	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
-	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/coord/local", "internal/token"}},
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/coord/local", "internal/token"}},
 
 	"hbase":      {Imports: plus(vocabulary, "internal/trace", "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc", "internal/trace/tracetest"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},

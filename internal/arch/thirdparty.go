@@ -38,6 +38,7 @@ var ThirdParty = map[string]Use{
 	"go.opentelemetry.io/proto": {By: []string{"internal/trace/tracetest"}},
 	"golang.org/x/sync":         {By: everywhere},
 	"golang.org/x/sys":          {By: []string{"cmd/gopush"}}, // the terminal
+	"golang.org/x/time":         {By: []string{"internal/quota"}},
 	"github.com/google/go-cmp":  {Tests: everywhere},
 	"go.uber.org/goleak":        {Tests: everywhere},
 	"pgregory.net/rapid":        {Tests: everywhere},

@@ -89,6 +89,11 @@ func (p *Process) open(ctx context.Context, settings config.Serve) (*serve.Syste
 	if files, err := daemon.RaiseFileLimit(); err != nil {
 		log.WarnContext(ctx, "few connections may be possible", slog.Any("error", err), slog.Uint64("open_files", files))
 	}
+	if limit, err := daemon.LimitMemory(); err != nil {
+		log.WarnContext(ctx, "the memory limit of the cgroup cannot be read; set GOMEMLIMIT", slog.Any("error", err))
+	} else if limit > 0 {
+		log.InfoContext(ctx, "memory is limited to nine tenths of the cgroup's limit", slog.Int64("limit_bytes", limit))
+	}
 	sys, err := serve.New(serve.Config{ //nolint:contextcheck // what it opens lasts until Close
 		Settings: settings, Roles: p.Roles, LogLevel: level, ZooKeeperPassword: ZooKeeperPassword(),
 	}, log)

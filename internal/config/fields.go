@@ -65,6 +65,8 @@ func (s *Serve) fields() table {
 		{"web.admin", "Address of the admin API: push, recall, delete. It needs an admin token;\nloopback only, unless web.tls_cert or web.insecure_admin is set.", &text{p: &s.Web.Admin, rule: bindable}},
 		{"web.admin_token_file", "File with the admin tokens: one token alone, an operator's, or lines of the form\nNAME ROLE TOKEN; several web nodes share one. Empty: admin.token in the data\nfolder, made at the first start.", live{&text{p: &s.Web.AdminTokenFile, rule: optional(nil)}}},
 		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", live{&duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}}},
+		{"web.pushes_per_second", "How many messages this node takes in one second; 0 for no limit. One more is\nanswered with 429.", live{&number{&s.Web.PushesPerSecond, 0, 10_000_000}}},
+		{"web.reads_per_address", "How many requests of the public API it answers in one second to one remote\naddress, as for comet.max_per_address; 0 for no limit.", live{&number{&s.Web.ReadsPerAddress, 0, 1_000_000}}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},
 	})
 }
@@ -101,6 +103,7 @@ func (s *Store) fields() table {
 		{"store.table", "Table of the messages, as NAMESPACE:NAME.", &text{p: &s.Table, rule: tableName}},
 		{"store.durability", "Where a message is when its push is acknowledged. fsync: on disk. sync: in the\nmemory of several machines. async: in that of one, so that an acknowledged\nmessage can be lost.", &text{p: &s.Durability, rule: oneOf("fsync", "sync", "async")}},
 		{"store.keep", "For how long after its push the place of a message is remembered, even if it\nexpired before: so long a reader that was away is told exactly what it missed.", &duration{&s.Keep, day, longestTTL}},
+		{"store.min_free", "How much of the disk of the embedded store stays free: with less, no message is\nstored until there is room. 0 to watch nothing; then a full disk ends the process.", &size{&s.MinFree, 0, 1 << 50}},
 		{"store.timeout", "How long one call of HBase may take, with all that is tried again in it.", &duration{&s.Timeout, 100 * time.Millisecond, 5 * time.Minute}},
 	}
 }
@@ -132,6 +135,9 @@ func (c *Comet) fields() table {
 		{"comet.advertise_rpc", "What other roles are told to connect to, host:port; empty: comet.rpc.", &text{p: &c.AdvertiseRPC, rule: optional(dialable)}},
 		{"comet.max_connections", "The most client connections of the node.", live{&number{&c.MaxConnections, 1, 10_000_000}}},
 		{"comet.max_per_key", "The most connections of one key.", live{&number{&c.MaxPerKey, 1, 100_000}}},
+		{"comet.max_per_address", "The most connections of one remote address; for IPv6, of a network of 64 bits. 0\nfor no limit: behind a load balancer or a shared address are many devices.", live{&number{&c.MaxPerAddress, 0, 10_000_000}}},
+		{"comet.handshakes_per_second", "How many connections may begin in one second; 0 for no limit.", live{&number{&c.HandshakesPerSecond, 0, 1_000_000}}},
+		{"comet.handshakes_per_address", "How many of them from one remote address, as for comet.max_per_address; 0 for no\nlimit.", live{&number{&c.HandshakesPerAddress, 0, 1_000_000}}},
 		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},
 		{"comet.origins", "Origins that browsers may connect from; empty: any.", live{&list{p: &c.Origins, rule: origin}}},
 	}

@@ -75,6 +75,7 @@ type Store struct {
 	Durability  string   // fsync, sync, async
 	Keep        time.Duration
 	Timeout     time.Duration // of one call of HBase
+	MinFree     int           // bytes of the disk of the embedded store
 }
 
 // Messages are the rules for what is pushed.
@@ -101,8 +102,12 @@ type Comet struct {
 	AdvertiseRPC string
 
 	MaxConnections, MaxPerKey int
-	Heartbeat                 time.Duration
-	Origins                   []string // of browsers; empty: any
+	MaxPerAddress             int // 0: any
+	// Per second; 0: any.
+	HandshakesPerSecond, HandshakesPerAddress int
+
+	Heartbeat time.Duration
+	Origins   []string // of browsers; empty: any
 }
 
 // Tokens are those that clients show.
@@ -127,6 +132,8 @@ type Web struct {
 	AdminTokenFile string // empty: in the data folder, made if need be
 	PushTimeout    time.Duration
 	CORSOrigins    []string // of pages that may read the public API
+	// Per second; 0: any.
+	PushesPerSecond, ReadsPerAddress int
 }
 
 // TLS reports whether websocket and SSE clients must speak it.
@@ -149,7 +156,7 @@ func Default() Serve {
 		},
 		Store: Store{
 			Kind: "embedded", ZnodeParent: "/hbase", Table: "gopush:messages",
-			Durability: "fsync", Keep: 30 * day, Timeout: 10 * time.Second,
+			Durability: "fsync", Keep: 30 * day, Timeout: 10 * time.Second, MinFree: 64 << 20,
 		},
 		Messages: Messages{DefaultTTL: 30 * day, MaxBytes: 64 << 10},
 		Comet: Comet{

@@ -70,7 +70,7 @@ func (c *Config) prepare(log *slog.Logger) error {
 	}
 	if c.OpenStore == nil {
 		c.OpenStore = func(dir string) (message.Store, error) {
-			return embedded.Open(embedded.Config{Dir: dir}, log.With(slog.String("part", "store")), c.Now)
+			return embedded.Open(embedded.Config{Dir: dir, MinFree: int64(c.Settings.Store.MinFree)}, log.With(slog.String("part", "store")), c.Now)
 		}
 	}
 	if c.OpenHBase == nil {

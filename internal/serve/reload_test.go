@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,6 +130,50 @@ func (r *reloaded) refused(t *testing.T, key, other string) bool {
 	return !live
 }
 
+// crowded reports whether any of twenty streams is refused that begin at once.
+func (r *reloaded) crowded(t *testing.T) bool {
+	t.Helper()
+	awaitQuiet(t, r.sys)
+	_, sse := r.node("crowd")
+	bodies := make(chan io.Closer, 20)
+	var refused atomic.Bool
+	var all sync.WaitGroup
+	for range cap(bodies) {
+		all.Go(func() {
+			resp, err := r.http.Get(sse + "?key=crowd")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			bodies <- resp.Body
+			if resp.StatusCode == http.StatusServiceUnavailable {
+				refused.Store(true)
+			}
+		})
+	}
+	all.Wait()
+	close(bodies)
+	for b := range bodies {
+		_ = b.Close()
+	}
+	return refused.Load()
+}
+
+// often reports whether any of twenty calls at once is one too many.
+func (r *reloaded) often(call func() (status int)) bool {
+	var refused atomic.Bool
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if call() == http.StatusTooManyRequests {
+				refused.Store(true)
+			}
+		})
+	}
+	all.Wait()
+	return refused.Load()
+}
+
 // sight is how a setting is changed by a file, and whether that can be seen.
 type sight struct {
 	text string
@@ -170,8 +217,11 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 			data, _ := stream.next("message")
 			return len(r.inbox(key)) == 1 && strings.Contains(data, `"data":2`)
 		}},
-		"comet.max_connections": {"comet: {max_connections: 1}", func() bool { return r.refused(t, "a", "b") }},
-		"comet.max_per_key":     {"comet: {max_per_key: 1}", func() bool { return r.refused(t, "a", "a") && !r.refused(t, "a", "b") }},
+		"comet.max_connections":        {"comet: {max_connections: 1}", func() bool { return r.refused(t, "a", "b") }},
+		"comet.max_per_key":            {"comet: {max_per_key: 1}", func() bool { return r.refused(t, "a", "a") && !r.refused(t, "a", "b") }},
+		"comet.max_per_address":        {"comet: {max_per_address: 5}", func() bool { return r.crowded(t) }},
+		"comet.handshakes_per_second":  {"comet: {handshakes_per_second: 1}", func() bool { return r.crowded(t) }},
+		"comet.handshakes_per_address": {"comet: {handshakes_per_address: 1}", func() bool { return r.crowded(t) }},
 		"comet.origins": {"comet: {origins: [https://good.example]}", func() bool {
 			_, allowed := r.answer(t, http.MethodGet, sse+"?key=k", "", "", "https://evil.example")
 			return allowed == ""
@@ -179,6 +229,18 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 		"web.admin_token_file": {"web: {admin_token_file: " + tokens + "}", func() bool {
 			status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, token, "")
 			return status == http.StatusCreated && r.sys.Token() == token
+		}},
+		"web.pushes_per_second": {"web: {pushes_per_second: 1}", func() bool {
+			return r.often(func() int {
+				status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")
+				return status
+			})
+		}},
+		"web.reads_per_address": {"web: {reads_per_address: 1}", func() bool {
+			return r.often(func() int {
+				status, _ := r.answer(t, http.MethodGet, public+"/v2/time", "", "", "")
+				return status
+			})
 		}},
 		"web.cors_origins": {"web: {cors_origins: [https://good.example]}", func() bool {
 			_, allowed := r.answer(t, http.MethodGet, public+"/v2/messages?key=k", "", "", "https://good.example")

@@ -33,6 +33,11 @@ func (s *System) components() ([]daemon.Component, error) {
 		ready()
 		return ops.Run(ctx, s.listeners.ops)
 	}}}
+	all = append(all, daemon.Component{Name: "memory", Run: func(ctx context.Context, ready func()) error {
+		ready()
+		s.pressure.Run(ctx)
+		return nil
+	}})
 	if c, ok := s.storeComponent(); ok {
 		all = append(all, c)
 	}
@@ -170,6 +175,7 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 		Membership: s.coord, Directory: s.coord, Messages: calls.messages,
 		Peer:    func(addr string) comet.Peer { return calls.comets.At(addr) },
 		Traces:  s.traces(),
+		Pressed: s.pressure.High,
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"group": cfg.Group}, s.metrics),
 		Log:     log, Now: s.cfg.Now,
 	})
@@ -218,7 +224,11 @@ func (s *System) cometConfig(c config.Comet, ls cometListeners) comet.Config {
 
 // cometLimits turns settings into those of a node that may change while it runs.
 func cometLimits(c config.Comet, m config.Messages) comet.Limits {
-	return comet.Limits{MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, Newest: m.Newest, Origins: c.Origins}
+	return comet.Limits{
+		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, MaxPerAddress: c.MaxPerAddress,
+		HandshakesPerSecond: c.HandshakesPerSecond, HandshakesPerAddress: c.HandshakesPerAddress,
+		Newest: m.Newest, Origins: c.Origins,
+	}
 }
 
 // onCometReload has a node's limits follow the settings, if it is the one they are of.
@@ -252,6 +262,7 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:  func(addr string) web.Comet { return calls.comets.At(addr) },
 		Tokens: tokens, Traces: s.traces(), Metrics: s.metrics, Log: log, Audit: s.auditLog(), Now: s.cfg.Now,
+		Pressed: s.pressure.High,
 	})
 	if err != nil {
 		return err
@@ -279,6 +290,7 @@ func webLimits(s config.Serve) web.Limits {
 	return web.Limits{
 		MaxBody: int64(s.Messages.MaxBytes), DefaultTTL: s.Messages.DefaultTTL, NewestN: s.Messages.Newest,
 		CORSOrigins: s.Web.CORSOrigins, PushTimeout: s.PushTimeout(),
+		PushesPerSecond: s.Web.PushesPerSecond, ReadsPerAddress: s.Web.ReadsPerAddress,
 	}
 }
 

@@ -21,7 +21,11 @@ const hbaseKind = "hbase"
 func (s *System) storeOf() (message.Store, error) {
 	c := &s.cfg
 	if c.Settings.Store.Kind != hbaseKind {
-		return c.OpenStore(c.path(storeFolder))
+		store, err := c.OpenStore(c.path(storeFolder))
+		if r, ok := store.(roomy); ok && err == nil && c.Settings.Store.MinFree > 0 {
+			s.watchRoom(r)
+		}
+		return store, err
 	}
 	store, err := c.OpenHBase(c.Settings.Store, s.part("store"), s.metrics)
 	if err != nil {
@@ -36,6 +40,19 @@ func (s *System) storeOf() (message.Store, error) {
 		return nil, errors.Join(fmt.Errorf("data folder: %w", err), store.Close())
 	}
 	return store, nil
+}
+
+// roomy is a store that keeps some room of its disk free.
+type roomy interface {
+	// Room is how many bytes are free, and whether messages are refused as those are too few.
+	Room() (free uint64, full bool)
+}
+
+func (s *System) watchRoom(r roomy) {
+	s.metrics.MustRegister(
+		gauge("gopush_store_free_bytes", "Room on the disk of the embedded store.", func() float64 { free, _ := r.Room(); return float64(free) }),
+		gauge("gopush_store_full", "1 while no message is stored, as the disk has less room than store.min_free.", func() float64 { _, full := r.Room(); return bit(full) }),
+	)
 }
 
 // fresh reports whether there can be no message yet whose id this folder gave.

@@ -203,3 +203,38 @@ func TestStoreWatch(t *testing.T) {
 		}
 	})
 }
+
+// TestDiskAlmostFull: on a disk without the room that was asked for pushes are refused and
+// told why, and what is stored can be read. The disk is this machine's.
+//
+// Broken once by not giving the setting to the store.
+func TestDiskAlmostFull(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, Config{Settings: settings(t, dir)})
+	id := first.push("k", "1")
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s := settings(t, dir)
+	s.Store.MinFree, s.Web.PushTimeout = 1<<50, 500*time.Millisecond
+	c := start(t, Config{Settings: s})
+	var problem struct {
+		Code, Detail string
+		Retryable    bool
+	}
+	status := c.call(http.MethodPost, "http://"+c.sys.Addrs().Admin+"/v2/messages", `{"key":"k","data":2}`, &problem)
+	if status != http.StatusServiceUnavailable || problem.Code != "store_unavailable" || !problem.Retryable || !strings.Contains(problem.Detail, "almost full") {
+		t.Errorf("a push was answered %d %+v", status, problem)
+	}
+	if got := c.inbox("k"); len(got) != 1 || got[0].ID != id {
+		t.Errorf("what was stored reads %+v", got)
+	}
+	for name, want := range map[string]func(float64) bool{
+		"gopush_store_full":       func(v float64) bool { return v == 1 },
+		"gopush_store_free_bytes": func(v float64) bool { return v > 0 && v < 1<<50 },
+	} {
+		if got := families(t, c.sys)[name].GetMetric()[0].GetGauge().GetValue(); !want(got) {
+			t.Errorf("%s is %v", name, got)
+		}
+	}
+}

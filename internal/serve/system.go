@@ -32,6 +32,8 @@ type System struct {
 	ready   chan struct{}
 	health  *daemon.Readiness
 	metrics *prometheus.Registry
+	// pressure has its own locks
+	pressure *daemon.Pressure
 
 	admins  atomic.Pointer[admins] // nil: none
 	reloads reloads                // has its own lock
@@ -62,7 +64,7 @@ func New(cfg Config, log *slog.Logger) (*System, error) {
 	}
 	s := &System{
 		cfg: cfg, log: log, ready: make(chan struct{}),
-		health: new(daemon.Readiness),
+		health: new(daemon.Readiness), pressure: daemon.NewPressure(log),
 	}
 	s.reloads.now = s.cfg.Settings
 	s.reloads.at.Store(time.Now().UnixNano())

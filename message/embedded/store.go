@@ -29,6 +29,9 @@ type Config struct {
 	// IdempotencyLife is how long an idempotency key is kept at the least;
 	// default 24 h. It is kept as long as its message if that lives longer.
 	IdempotencyLife time.Duration
+	// MinFree is how many bytes of the disk stay free: below that no message is stored.
+	// 0: nothing is watched, and a full disk ends the process.
+	MinFree int64
 }
 
 func (c *Config) validate() error {
@@ -47,8 +50,8 @@ func (c *Config) validate() error {
 	if c.Dir == "" {
 		return errors.New("embedded: Config.Dir is empty; give the folder of the store")
 	}
-	if c.CacheBytes < 0 || c.SweepEvery < 0 || c.IdempotencyLife < 0 {
-		return errors.New("embedded: CacheBytes, SweepEvery and IdempotencyLife must not be negative")
+	if c.CacheBytes < 0 || c.SweepEvery < 0 || c.IdempotencyLife < 0 || c.MinFree < 0 {
+		return errors.New("embedded: CacheBytes, SweepEvery, IdempotencyLife and MinFree must not be negative")
 	}
 	return nil
 }
@@ -61,6 +64,7 @@ type Store struct {
 	log *slog.Logger     // immutable
 
 	flights *flights // what is visible, but may not be on disk yet
+	reserve reserve  // has its own lock
 
 	// marking orders what reads a row before it writes it: watermarks, markers,
 	// and the index of idempotency keys. Plain saves take no part in it. It is
@@ -70,7 +74,7 @@ type Store struct {
 	gate   sync.RWMutex // held shared by every call
 	closed bool         // guarded by gate
 	stop   context.CancelFunc
-	sweeps sync.WaitGroup
+	loops  sync.WaitGroup
 }
 
 var _ message.Store = (*Store)(nil)
@@ -94,9 +98,18 @@ func open(cfg Config, fs vfs.FS, log *slog.Logger, now func() time.Time) (*Store
 		return nil, errors.Join(err, db.Close())
 	}
 	s := &Store{cfg: cfg, db: db, now: now, log: log, flights: newFlights()}
+	s.reserve.least, s.reserve.log = cfg.MinFree, log
+	s.reserve.ask = func() (uint64, error) {
+		usage, err := fs.GetDiskUsage(cfg.Dir)
+		return usage.AvailBytes, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
-	s.sweeps.Go(func() { s.sweepLoop(ctx) })
+	s.loops.Go(func() { s.sweepLoop(ctx) })
+	if cfg.MinFree > 0 {
+		s.reserve.look()
+		s.loops.Go(func() { s.reserve.run(ctx) })
+	}
 	return s, nil
 }
 
@@ -135,10 +148,10 @@ func claim(db *pebble.DB, dir string) error {
 	return db.Set([]byte{tableVersion}, []byte(formatVersion), pebble.Sync)
 }
 
-// Close stops the sweep, waits for the calls under way and closes the folder.
+// Close stops the loops, waits for the calls under way and closes the folder.
 func (s *Store) Close() error {
 	s.stop()
-	s.sweeps.Wait()
+	s.loops.Wait()
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.closed {

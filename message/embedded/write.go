@@ -48,6 +48,9 @@ func (s *Store) put(b *pebble.Batch, writes []push.Write) error {
 			}
 		}
 	}
+	if err := s.reserve.take(b.Len()); err != nil {
+		return err
+	}
 	return s.apply(b, pebble.Sync)
 }
 
