@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -190,8 +191,16 @@ func TestV2Heartbeat(t *testing.T) {
 	if err := <-quiet; !Timeout(err) {
 		t.Errorf("a client that answers pings gets %v", err)
 	}
+	// It goes on answering them, however long the push takes.
+	heard := make(chan string, 1)
+	go func() {
+		f, err := lively.Next(fleetPatience)
+		heard <- fmt.Sprint(f.Raw, " ", err)
+	}()
 	id := push(t, c, lasting("lively", `1`))
-	next(t, lively, messageJSON(id, "0", `1`))
+	if got, want := <-heard, messageJSON(id, "0", `1`)+" <nil>"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 // An orderly stop: "move: this node is leaving. A close follows", 4002; SSE gets the

@@ -309,7 +309,7 @@ func TestDeadlines(t *testing.T) {
 
 		c.call(ctx, p, 0, 1)
 		frame := <-f.frames
-		if ms := frame[0].GetTimeoutMs(); ms != 1500 {
+		if ms := frame[0].GetTimeoutMs(); ms != 1400 { // the rest is for the way back
 			t.Errorf("the peer is told %d ms of 1500", ms)
 		}
 		c.call(ctx, p, 1, 1)
@@ -376,7 +376,7 @@ func TestWaiting(t *testing.T) {
 
 		go wait(t.Context(), 1500*time.Millisecond)
 		frame := <-f.frames
-		if ms := frame[0].GetTimeoutMs(); ms != 1500 {
+		if ms := frame[0].GetTimeoutMs(); ms != 1400 { // the rest is for the way back
 			t.Errorf("the peer is told %d ms of 1500", ms)
 		}
 		f.answer(frame)
@@ -580,4 +580,20 @@ func answersTo(frame []*pb.PushItem) []*pb.PushAnswer {
 		out = append(out, &pb.PushAnswer{Tag: item.GetTag()})
 	}
 	return out
+}
+
+// A tenth of what is left, and never much, is kept for the answer; somebody in a hurry is
+// not given nothing.
+func TestMillisLeft(t *testing.T) {
+	now := time.Now()
+	for left, want := range map[time.Duration]uint32{
+		-time.Second: 1, 0: 1, time.Millisecond: 1, 10 * time.Millisecond: 9, 500 * time.Millisecond: 450, time.Second: 900, time.Minute: 59900,
+	} {
+		if got := millisLeft(now.Add(left), now); got != want {
+			t.Errorf("of %s a node is given %d ms, want %d", left, got, want)
+		}
+	}
+	if got := millisLeft(time.Time{}, now); got != 0 {
+		t.Errorf("without a deadline it is given %d ms", got)
+	}
 }

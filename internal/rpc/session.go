@@ -138,14 +138,19 @@ func (s *session[Q, A]) take() (items []Q, draining bool) {
 	return items, false
 }
 
-// millisLeft is what is left of a deadline, at least 1; 0 for none.
+// millisLeft is what a node is given of what is left of a deadline, at least 1; 0 for none.
+// A tenth of it, and at most homeward, is kept for its answer's way back: a refusal that
+// comes in time says more than that no answer did.
 func millisLeft(deadline, now time.Time) uint32 {
 	if deadline.IsZero() {
 		return 0
 	}
-	left := (deadline.Sub(now) + time.Millisecond - 1) / time.Millisecond
+	left := deadline.Sub(now)
+	left = (left - min(left/10, homeward) + time.Millisecond - 1) / time.Millisecond
 	return uint32(min(max(left, 1), 1<<31))
 }
+
+const homeward = 100 * time.Millisecond
 
 // read settles calls until the stream ends.
 func (s *session[Q, A]) read(f flow[Q, A]) {
