@@ -298,7 +298,10 @@ func TestTokenWithoutPublic(t *testing.T) {
 // Broken once by looking for the newest id first.
 func TestForbiddenKeysLookAlike(t *testing.T) {
 	n, _ := withTokens(t)
-	store := n.deps.Messages.(*memory)
+	store, ok := n.deps.Messages.(*memory)
+	if !ok {
+		t.Fatalf("messages are in %T", n.deps.Messages)
+	}
 	mustPush(t, n, "stored", `1`)
 	answers := make(map[string]bool)
 	bearing(t, n, "right")
