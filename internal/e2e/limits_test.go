@@ -4,8 +4,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
+
+	"gopush/internal/config"
 )
 
 // overrun opens streams by SSE, each of a key of its own, until one is not served any more or
@@ -101,4 +106,74 @@ func TestMemoryFlood(t *testing.T) {
 	}
 	hears(t, c, good, "good")
 	openStream(t, c, "good")
+}
+
+// TestNoDescriptors: a process that has none left goes on for the connections it has, and
+// takes new ones as soon as some are closed, on all listeners.
+//
+// Broken once by ending the TCP listener at the first error of accept.
+func TestNoDescriptors(t *testing.T) {
+	c := Start(t, Options{Child: true})
+	good := openStream(t, c, "good")
+	hears(t, c, good, "good") // the roles are connected from now on
+	few := syscall.Rlimit{Cur: 150, Max: 150}
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(c.Pid()), syscall.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&few)), 0, 0, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	var held []net.Conn
+	for range 200 { // the kernel accepts what the process does not
+		for _, addr := range []string{c.Addrs().TCP, c.Addrs().HTTP} {
+			conn := dial(t, addr, "", func(io.Closer) {})
+			held = append(held, conn)
+		}
+	}
+	hears(t, c, good, "good")
+	for _, conn := range held {
+		_ = conn.Close()
+	}
+	Until(t, time.Minute, "a new v1 client to be served", func() (bool, string) {
+		conn, err := DialTCP(t.Context(), c.Addrs().TCP, V1Subscribe("good"))
+		if err != nil {
+			return false, err.Error()
+		}
+		defer func() { _ = conn.Close() }()
+		got, err := conn.Next(10 * time.Second)
+		return err == nil && got == "+h", fmt.Sprintf("%q, %v", got, err)
+	})
+	openStream(t, c, "good")
+	hears(t, c, good, "good")
+	if got := metric(t, c, "gopush_comet_refusals_total"); got == 0 {
+		t.Error("nothing was counted")
+	}
+}
+
+// TestFloodOfOneAddress: one address that asks for more than it may costs the others nothing:
+// its streams are refused beyond the limit, and a client from elsewhere connects and is served.
+//
+// Broken once by not giving the setting to the comet.
+func TestFloodOfOneAddress(t *testing.T) {
+	c := Start(t, Options{Settings: func(s *config.Serve) { s.Comet.MaxPerAddress = 20 }})
+	_, refused := overrun(t, c.Addrs().HTTP, 30)
+	if !refused {
+		t.Fatal("one address has 30 streams, and 20 are allowed")
+	}
+	elsewhere := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := elsewhere.DialContext(t.Context(), "tcp", c.Addrs().TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := writeAll(conn, V1Subscribe("good")); err != nil {
+		t.Fatal(err)
+	}
+	v1 := &tcpV1{Conn: conn, in: newReader(conn)}
+	if got, err := v1.Next(time.Minute); err != nil || got != "+h" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if o := c.API.Push(t.Context(), lasting("good", `4711`)); o.State != Acked {
+		t.Fatalf("%+v", o)
+	}
+	if got, err := v1.Next(time.Minute); err != nil || !strings.Contains(got, "4711") {
+		t.Errorf("%q, %v", got, err)
+	}
 }
