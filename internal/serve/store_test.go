@@ -216,7 +216,7 @@ func TestDiskAlmostFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := settings(t, dir)
-	s.Store.MinFree, s.Web.PushTimeout = 1<<50, 500*time.Millisecond
+	s.Store.MinFree = 1 << 50
 	c := start(t, Config{Settings: s})
 	var problem struct {
 		Code, Detail string
