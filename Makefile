@@ -1,6 +1,6 @@
 # make help lists what there is. Go is needed, a C compiler for the race detector,
-# Java 17 with Maven for what runs on HBase, and Prometheus for what reads metrics;
-# other tools are built from their sources into build/tools.
+# Java 17 with Maven for what runs on HBase, Prometheus for what reads metrics, and Redis
+# for what comes from the system before; other tools are built from their sources into build/tools.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c

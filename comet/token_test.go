@@ -211,7 +211,7 @@ func TestTokenExpires(t *testing.T) {
 
 // Websockets end with the code of what happened to their token, and the node counts it.
 //
-// Broken once by ending v1 without a close frame.
+// Broken once by ending v1 with another close code.
 func TestTokenEndsWebsocket(t *testing.T) {
 	for _, path := range []string{"/v2/stream?key=a", "/sub?key=a&heartbeat=30&token=right"} {
 		n, _ := withTokens(t)

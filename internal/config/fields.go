@@ -53,7 +53,7 @@ func (s *Serve) fields() table {
 		{"log.format", "text or json; logs go to standard error.", &text{p: &s.Log.Format, rule: oneOf("text", "json")}},
 	}, table{
 		{"tracing.endpoint", "URL of a collector that takes traces as OTLP over HTTP, such as\nhttp://127.0.0.1:4318; empty: no tracing.", &text{p: &s.Tracing.Endpoint, rule: optional(collector)}},
-		{"tracing.sample", "Share of the traces that begin here which is recorded; 0 for none. A caller that\nsends a traceparent decides itself.", &share{&s.Tracing.Sample}},
+		{"tracing.sample", "Share of the traces that begin here which is recorded; 0 for none. On the\nadmin API a caller that sends a traceparent decides itself.", &share{&s.Tracing.Sample}},
 	}, s.Coordination.fields(), s.Store.fields(), s.Messages.fields(), s.Comet.fields(), s.Tokens.fields(), table{
 		{"message.rpc", "Address of the message node for the other roles; loopback only, unless\nrpc.tls_cert or insecure_rpc is set.", &text{p: &s.Message.RPC, rule: bindable}},
 		{"message.advertise_rpc", "What other roles are told to connect to, host:port; empty: message.rpc.", &text{p: &s.Message.AdvertiseRPC, rule: optional(dialable)}},
