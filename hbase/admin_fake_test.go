@@ -152,7 +152,7 @@ func (f *fakeRows) scan(_ context.Context, table string, from, to []byte, _ map[
 	var found []string
 	for at := range f.cells {
 		name, row, _ := strings.Cut(at, "\n")
-		if name == table && row >= string(from) && (len(to) == 0 || row < string(to)) {
+		if name == table && inRange(table, row, string(from), string(to)) {
 			found = append(found, row)
 		}
 	}
@@ -165,6 +165,15 @@ func (f *fakeRows) scan(_ context.Context, table string, from, to []byte, _ map[
 		}
 	}
 	return err
+}
+
+// inRange compares as HBase does: in meta, by the table before the rest.
+func inRange(table, row, from, to string) bool {
+	if table == "hbase:meta" {
+		parts := func(s string) []string { return strings.SplitN(s, ",", 2) }
+		return slices.Compare(parts(row), parts(from)) >= 0 && slices.Compare(parts(row), parts(to)) < 0
+	}
+	return row >= from && (to == "" || row < to)
 }
 
 // set is put, from outside.

@@ -2,6 +2,8 @@ package hbase
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/tsuna/gohbase/pb"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -30,7 +32,7 @@ func (a *Admin) unstick(ctx context.Context, d *Descriptor, id uint64) error {
 	if err := a.forceState(ctx, d.Table(), TableEnabled); err != nil {
 		return err
 	}
-	return a.forceAssign(ctx, d.Table())
+	return a.forceAssign(ctx, d.Table(), opening)
 }
 
 // bypass ends a procedure and those that it waits for, wherever they are.
@@ -55,30 +57,95 @@ func (a *Admin) forceState(ctx context.Context, table TableName, state TableStat
 	return err
 }
 
+// opening is what a server gets for opening a probe's regions before it is taken
+// to have them open already.
+const opening = 15 * time.Second
+
 // forceAssign has all regions of a table opened, whatever was tried before, and
 // waits for that.
-func (a *Admin) forceAssign(ctx context.Context, table TableName) error {
-	var request []byte
-	err := a.eachRegion(ctx, table, func(name []byte, _ string) {
-		region, err := messageField(1, &pb.RegionSpecifier{Type: pb.RegionSpecifier_REGION_NAME.Enum(), Value: name})
-		if err == nil { // a message of plain fields can be written
-			request = append(request, region...)
+//
+// An attempt that bypass ended may have reached a server, which opens the region
+// once its description allows it. The master takes no notice of that, and the
+// server none of being told to open what it has open: whoever waits for the
+// second attempt waits for ever. Such a region is closed instead, which is just
+// as good for a table that will be dropped.
+func (a *Admin) forceAssign(ctx context.Context, table TableName, patience time.Duration) error {
+	var regions [][]byte
+	if err := a.eachRegion(ctx, table, func(name []byte, _ string) { regions = append(regions, name) }); err != nil {
+		return err
+	}
+	ids, err := a.transit(ctx, "Assigns", regions)
+	if err != nil {
+		return err
+	}
+	limit, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for i, id := range ids {
+		err := a.wait(limit, nil, "Assigns", id)
+		if _, late := procedureIn(err); late && ctx.Err() == nil {
+			err = a.forceClose(ctx, regions[i], id)
 		}
-	})
-	if err != nil {
-		return err
-	}
-	request = append(request, numberField(2, 1)...) // override
-	msg, err := a.askOf(ctx, a.hbck, "Assigns", unlisted(request), unlisted(nil))
-	if err != nil {
-		return err
-	}
-	for _, id := range unlistedNumbers(msg.ProtoReflect().GetUnknown(), 1) {
-		if err := a.wait(ctx, nil, "Assigns", id); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// forceClose ends a region's procedure, and has the region closed where it was
+// last sent to. A server that is merely slow does no harm: it closes what it
+// still opens when it has opened it.
+func (a *Admin) forceClose(ctx context.Context, region []byte, id uint64) error {
+	if err := a.bypass(ctx, id); err != nil {
+		return err
+	}
+	if err := a.forceOpen(ctx, region); err != nil {
+		return err
+	}
+	ids, err := a.transit(ctx, "Unassigns", [][]byte{region})
+	if err != nil {
+		return err
+	}
+	return a.wait(ctx, nil, "Unassigns", ids[0])
+}
+
+// transit begins to have regions opened (Assigns) or closed (Unassigns), in the
+// place of the procedures that they had. The answer is in the order of the regions.
+func (a *Admin) transit(ctx context.Context, name string, regions [][]byte) ([]uint64, error) {
+	var request []byte
+	for _, r := range regions {
+		region, err := messageField(1, regionSpecifier(r))
+		if err != nil {
+			return nil, err
+		}
+		request = append(request, region...)
+	}
+	request = append(request, numberField(2, 1)...) // override
+	msg, err := a.askOf(ctx, a.hbck, name, unlisted(request), unlisted(nil))
+	if err != nil {
+		return nil, err
+	}
+	ids := unlistedNumbers(msg.ProtoReflect().GetUnknown(), 1)
+	if len(ids) != len(regions) {
+		return nil, fmt.Errorf("hbase: %s: the master answers with %d procedures for %d regions", name, len(ids), len(regions))
+	}
+	return ids, nil
+}
+
+// forceOpen says in meta, and to the master, that a region is open on the server
+// that it was sent to. Only what counts as open is closed by its server.
+func (a *Admin) forceOpen(ctx context.Context, region []byte) error {
+	state, err := messageField(1, regionSpecifier(region))
+	if err != nil {
+		return err
+	}
+	state = append(state, numberField(2, uint64(pb.RegionState_OPEN))...)
+	_, err = a.askOf(ctx, a.hbck, "SetRegionStateInMeta", unlisted(bytesField(1, state)), unlisted(nil))
+	return err
+}
+
+func regionSpecifier(name []byte) *pb.RegionSpecifier {
+	return &pb.RegionSpecifier{Type: pb.RegionSpecifier_REGION_NAME.Enum(), Value: name}
 }
 
 func numberField(number protowire.Number, n uint64) []byte {

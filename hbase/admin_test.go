@@ -1,6 +1,7 @@
 package hbase
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -275,10 +276,19 @@ func TestProofRefused(t *testing.T) {
 // ended, and the table made openable, before it is dropped.
 func TestProofStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, h := clusterOf(2), &fakeMaster{}
-		m.on("CreateTable", always(&pb.CreateTableResponse{ProcId: proto.Uint64(7)}, nil))
+		m, h, r := clusterOf(2), &fakeMaster{}, newFakeRows()
+		var name string
+		m.on("CreateTable", func(p proto.Message) (proto.Message, error) {
+			if c, ok := p.(*pb.CreateTableRequest); ok {
+				name = string(c.GetTableSchema().GetTableName().GetQualifier())
+			}
+			r.set("hbase:meta", name+",,1.a.", nil)
+			r.set("hbase:meta", name+",\x80,1.b.", nil)
+			return &pb.CreateTableResponse{ProcId: proto.Uint64(7)}, nil
+		})
+		// The creation hangs, and so does one of the openings after it.
 		m.on("getProcedureResult", func(p proto.Message) (proto.Message, error) {
-			if r, ok := p.(*pb.GetProcedureResultRequest); ok && r.GetProcId() == 7 {
+			if r, ok := p.(*pb.GetProcedureResultRequest); ok && (r.GetProcId() == 7 || r.GetProcId() == 10) {
 				return running, nil
 			}
 			return finished, nil
@@ -296,16 +306,31 @@ func TestProofStuck(t *testing.T) {
 		h.on("BypassProcedure", always(nil, nil))
 		h.on("SetTableStateInMeta", always(nil, nil))
 		h.on("Assigns", always(unlisted(slices.Concat(numberField(1, 9), numberField(1, 10))), nil))
+		var opened, closed []byte
+		h.on("SetRegionStateInMeta", func(p proto.Message) (proto.Message, error) {
+			opened = p.ProtoReflect().GetUnknown()
+			return nil, nil
+		})
+		h.on("Unassigns", func(p proto.Message) (proto.Message, error) {
+			closed = p.ProtoReflect().GetUnknown()
+			return unlisted(numberField(1, 11)), nil
+		})
 		start := time.Now()
-		_, err := fakeAdmin(m, h, newFakeRows()).ProveCompression(t.Context(), "ZSTD", 20*time.Second, nil)
+		_, err := fakeAdmin(m, h, r).ProveCompression(t.Context(), "ZSTD", 20*time.Second, nil)
 		if !push.Is(err, push.KindConflict) || !strings.Contains(err.Error(), "within 20s not every region server") || strings.Contains(err.Error(), "left over") {
 			t.Error(err)
 		}
-		if took := time.Since(start); took > 25*time.Second || compression != "NONE" {
+		if took := time.Since(start); took > 40*time.Second || compression != "NONE" {
 			t.Error(took, compression)
 		}
-		if diff := cmp.Diff([]string{"BypassProcedure", "SetTableStateInMeta", "SetTableStateInMeta", "Assigns"}, h.asked); diff != "" {
+		if diff := cmp.Diff([]string{
+			"BypassProcedure", "SetTableStateInMeta", "SetTableStateInMeta", "Assigns", "BypassProcedure", "SetRegionStateInMeta", "Unassigns",
+		}, h.asked); diff != "" {
 			t.Error(diff)
+		}
+		stuck := []byte(name + ",\x80,1.b.")
+		if !bytes.Contains(opened, stuck) || !bytes.Contains(closed, stuck) || bytes.Contains(closed, []byte(",,1.a.")) {
+			t.Errorf("counts as open: %q; closed: %q", opened, closed)
 		}
 		if n := len(m.asked); m.asked[n-1] != "DeleteTable" || m.asked[n-2] != "DisableTable" {
 			t.Error(m.asked)

@@ -252,6 +252,22 @@ func TestRealLock(t *testing.T) {
 	}
 }
 
+// TestRealAssigned: a region that its server has open cannot be opened again:
+// the server ignores it, and the master waits for ever. It is closed instead, and
+// the table can be dropped. An attempt that was ended when it had reached the
+// server leaves a region like that.
+func TestRealAssigned(t *testing.T) {
+	a, target := realTarget(t)
+	ctx := within(t)
+	realMessages(t, a, target.Table, "m")
+	if err := a.forceAssign(ctx, target.Table, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.dropTable(ctx, target.Table); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRealProof: a compression that works is proven on every server, and one
 // that only region servers cannot use leaves nothing behind. A table that asks
 // the master not to try it out itself stands for a cluster whose servers differ.

@@ -33,8 +33,11 @@ func (c cluster) check(ctx context.Context, right func(live []Server) error) err
 	if err := right(live); err != nil {
 		return err
 	}
-	if n := len(status.GetRegionsInTransition()); n > 0 {
-		return notYetError(fmt.Sprintf("%d regions are not open", n))
+	if moving := status.GetRegionsInTransition(); len(moving) > 0 {
+		state := moving[0].GetRegionState()
+		table := state.GetRegionInfo().GetTableName()
+		return notYetError(fmt.Sprintf("%d regions are not open, one of them, of the table %s:%s, is %s",
+			len(moving), table.GetNamespace(), table.GetQualifier(), state.GetState()))
 	}
 	list, err := c.regions(ctx)
 	if err != nil {
