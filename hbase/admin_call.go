@@ -51,13 +51,13 @@ func unlisted(fields []byte) proto.Message {
 	return m
 }
 
-// messageField is a field that holds a message.
-func messageField(number protowire.Number, m proto.Message) ([]byte, error) {
+// messageField is a field of number 1 that holds a message.
+func messageField(m proto.Message) ([]byte, error) {
 	b, err := proto.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
-	return bytesField(number, b), nil
+	return bytesField(1, b), nil
 }
 
 // unlistedField looks one up; a number is returned as itself, bytes as they are.

@@ -48,7 +48,7 @@ func (a *Admin) bypass(ctx context.Context, id uint64) error {
 
 // forceState says in meta which state a table has.
 func (a *Admin) forceState(ctx context.Context, table TableName, state TableState) error {
-	request, err := messageField(1, table.pb())
+	request, err := messageField(table.pb())
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (a *Admin) forceClose(ctx context.Context, region []byte, id uint64) error 
 func (a *Admin) transit(ctx context.Context, name string, regions [][]byte) ([]uint64, error) {
 	var request []byte
 	for _, r := range regions {
-		region, err := messageField(1, regionSpecifier(r))
+		region, err := messageField(regionSpecifier(r))
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +135,7 @@ func (a *Admin) transit(ctx context.Context, name string, regions [][]byte) ([]u
 // forceOpen says in meta, and to the master, that a region is open on the server
 // that it was sent to. Only what counts as open is closed by its server.
 func (a *Admin) forceOpen(ctx context.Context, region []byte) error {
-	state, err := messageField(1, regionSpecifier(region))
+	state, err := messageField(regionSpecifier(region))
 	if err != nil {
 		return err
 	}

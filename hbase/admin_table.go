@@ -67,7 +67,7 @@ func (a *Admin) Tables(ctx context.Context, namespace string) ([]TableName, erro
 // State asks whether the table serves. The request is younger than gohbase's
 // descriptions.
 func (a *Admin) State(ctx context.Context, table TableName) (TableState, error) {
-	request, err := messageField(1, table.pb())
+	request, err := messageField(table.pb())
 	if err != nil {
 		return 0, err
 	}
