@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gopush/internal/apitest"
 )
 
 // TestRoutesMatchOpenAPI holds code and document together, both ways.
@@ -23,10 +24,9 @@ func TestRoutesMatchOpenAPI(t *testing.T) {
 		}
 	}
 	var documented []string
-	doc := loadDoc(t)
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			documented = append(documented, op.Tags[0]+" "+method+" "+path)
+	for _, o := range apitest.Load(t).Operations {
+		if o.Listener != "comet" {
+			documented = append(documented, o.String())
 		}
 	}
 	slices.Sort(code)
@@ -36,16 +36,11 @@ func TestRoutesMatchOpenAPI(t *testing.T) {
 	}
 }
 
-func TestOpenAPIIsValid(t *testing.T) {
-	doc := loadDoc(t)
-	if err := doc.Validate(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			if admin := op.Tags[0] == "admin"; admin != (op.Security != nil) {
-				t.Errorf("%s %s: an operation needs the token if and only if it is tagged admin", method, path)
-			}
+// TestAdminWantsTheToken: an operation needs it if and only if it is tagged admin.
+func TestAdminWantsTheToken(t *testing.T) {
+	for _, o := range apitest.Load(t).Operations {
+		if admin := o.Listener == "admin"; admin != (o.Security != nil) {
+			t.Errorf("%s: security is %v", o, o.Security)
 		}
 	}
 }
@@ -53,7 +48,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 // TestProblemCodesMatchOpenAPI: the list of codes is the contract with clients.
 func TestProblemCodesMatchOpenAPI(t *testing.T) {
 	documented := map[string]bool{}
-	for _, code := range loadDoc(t).Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
+	for _, code := range apitest.Load(t).API.Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
 		documented[fmt.Sprint(code)] = true
 	}
 	seen := map[string]bool{}
@@ -62,6 +57,35 @@ func TestProblemCodesMatchOpenAPI(t *testing.T) {
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(documented)), slices.Sorted(maps.Keys(seen))); diff != "" {
 		t.Errorf("codes differ (-documented +in code):\n%s", diff)
+	}
+}
+
+// TestErrorsPage: the table of docs/http-api.md has the codes and statuses that the
+// responses of the document have.
+func TestErrorsPage(t *testing.T) {
+	documented := map[string]string{}
+	for _, res := range apitest.Load(t).API.Components.Responses {
+		media := res.Value.Content["application/problem+json"]
+		if media == nil || len(media.Schema.Value.AllOf) < 2 {
+			continue
+		}
+		is := media.Schema.Value.AllOf[1].Value.Properties
+		for _, code := range is["code"].Value.Enum {
+			documented[fmt.Sprint(code)] = fmt.Sprint(is["status"].Value.Enum[0])
+		}
+	}
+	text, err := os.ReadFile("../docs/http-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*) \\| (\\d{3}) \\|").FindAllStringSubmatch(string(text), -1) {
+		for code := range strings.SplitSeq(row[1], ", ") {
+			page[strings.Trim(code, "`")] = row[2]
+		}
+	}
+	if diff := cmp.Diff(documented, page); diff != "" {
+		t.Errorf("codes and statuses (-openapi.yaml +http-api.md):\n%s", diff)
 	}
 }
 

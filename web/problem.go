@@ -149,7 +149,7 @@ func errMethod(method string) error {
 // readError classes the failure of a question: unlike a change, one that got no
 // answer in time has no outcome to wonder about.
 func readError(err error) error {
-	if push.Is(err, push.KindOutcomeUnknown) {
+	if err != nil && classOf(push.KindOf(err)).code == push.KindOutcomeUnknown {
 		return push.Wrap(push.KindStoreUnavailable, err, "no answer came in time; try again")
 	}
 	return err

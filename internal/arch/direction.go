@@ -29,6 +29,8 @@ var Layers = map[string]Layer{
 	"internal/push": {},
 	"internal/kept": {}, // for tests
 	"internal/ring": {},
+	// The judge of tests over HTTP; it stands by itself.
+	"internal/apitest": {},
 	// Certificates for tests to use.
 	"internal/cert/certtest": {},
 	"internal/cert":          {Tests: []string{"internal/cert/certtest"}},
@@ -60,12 +62,12 @@ var Layers = map[string]Layer{
 	"hbase/hbasetest/localhbase": {Imports: []string{"hbase/hbasetest"}},
 	"hbase/hbasetest/with":       {Imports: []string{"hbase/hbasetest"}},
 
-	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/cert", "internal/cert/certtest", "internal/coord/local"}},
+	"comet":        {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace"), Tests: []string{"comet/client", "internal/apitest", "internal/cert", "internal/cert/certtest", "internal/coord/local"}},
 	"comet/client": {Imports: plus(vocabulary, "comet/wire")},
 
 	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
-	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/coord/local", "internal/token"}},
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/apitest", "internal/coord/local", "internal/token"}},
 
 	"hbase":      {Imports: plus(vocabulary, "internal/trace", "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc", "internal/trace/tracetest"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
@@ -80,7 +82,7 @@ var Layers = map[string]Layer{
 	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert", "internal/coord/zk"), Tests: []string{"internal/cert/certtest"}},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/token", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
-	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/trace/tracetest"}},
+	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/apitest", "internal/trace/tracetest"}},
 	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},

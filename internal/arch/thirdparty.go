@@ -31,7 +31,7 @@ var ThirdParty = map[string]Use{
 	"github.com/golang-jwt/jwt":     {By: []string{"internal/token"}},
 	"github.com/alecthomas/kong":    {By: []string{"cmd/gopush", "internal/command"}},
 	"github.com/goccy/go-yaml":      {By: []string{"internal/config"}, Tests: []string{"web", "docker/promtest"}},
-	"github.com/getkin/kin-openapi": {Tests: []string{"web", "internal/e2e"}},
+	"github.com/getkin/kin-openapi": {By: []string{"internal/apitest"}, Tests: []string{"comet", "internal/e2e", "web"}},
 	"github.com/prometheus":         {By: []string{"comet", "message", "message/embedded", "hbase", "web", "internal/cert", "internal/rpc", "internal/daemon", "internal/serve", "internal/trace/otlp"}, Tests: []string{"docker/promtest"}},
 	// Who begins spans goes through internal/trace.
 	"go.opentelemetry.io/otel":  {By: []string{"internal/trace", "internal/trace/otlp", "internal/trace/tracetest"}},
