@@ -50,14 +50,6 @@ func (n *Node) listen(ctx context.Context, l Listeners) error {
 	return err
 }
 
-func (n *Node) mux() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /sub", n.serveV1)
-	mux.HandleFunc("GET /v2/stream", n.serveV2)
-	mux.HandleFunc("GET /v2/events", n.serveSSE)
-	return mux
-}
-
 // acceptTCP takes v1 TCP clients. Running out of descriptors costs a pause, not
 // the listener.
 func (n *Node) acceptTCP(l net.Listener) error {
@@ -143,6 +135,7 @@ func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []strin
 		WriteBufferPool:  &n.pool,
 		Subprotocols:     protocols,
 		CheckOrigin:      n.originAllowed,
+		Error:            n.noHandshake,
 	}
 	h := &hijacker{ResponseWriter: w}
 	conn, err := up.Upgrade(h, r, nil)

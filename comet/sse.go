@@ -43,7 +43,7 @@ func (n *Node) serveSSE(w http.ResponseWriter, r *http.Request) {
 
 // streamRequest reads the query; Last-Event-ID wins over its cursors.
 func streamRequest(r *http.Request) (wire.Stream, error) {
-	req, err := wire.ParseStreamQuery(r.URL.Query())
+	req, err := wire.ParseStreamQuery(r.URL.RawQuery)
 	if err != nil {
 		return req, err
 	}
@@ -135,13 +135,13 @@ func (n *Node) sayProblem(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	retryable := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	retryable := status == http.StatusServiceUnavailable
 	if retryable {
 		w.Header().Set("Retry-After", strconv.Itoa(1))
 	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "about:blank", "title": http.StatusText(status), "status": status,
+		"type": "urn:gopush:problem:" + string(kind), "title": http.StatusText(status), "status": status,
 		"code": kind, "detail": detail(err), "retryable": retryable,
 	})
 }
@@ -164,8 +164,10 @@ func sseStatus(kind push.Kind) int {
 		return http.StatusUnauthorized
 	case push.KindForbidden:
 		return http.StatusForbidden
-	case push.KindRateLimited:
-		return http.StatusTooManyRequests
+	case push.KindNotFound:
+		return http.StatusNotFound
+	case kindMethod:
+		return http.StatusMethodNotAllowed
 	case push.KindInternal:
 		return http.StatusInternalServerError
 	default:

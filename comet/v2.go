@@ -19,7 +19,7 @@ func (n *Node) serveV2(w http.ResponseWriter, r *http.Request) {
 	if bearer := bearerToken(r); bearer != "" {
 		token = bearer
 	}
-	req, err := wire.ParseStreamQuery(r.URL.Query())
+	req, err := wire.ParseStreamQuery(r.URL.RawQuery)
 	n.upgrade(w, r, []string{wire.Subprotocol}, func(c *socket) {
 		grant, err := n.checkStream(req, err, token)
 		if err != nil {

@@ -144,7 +144,7 @@ func judged(t testing.TB, by *apitest.Coverage, listener string, next http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tape := &tape{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(tape, r) // of an answer that a panic cuts off nothing is promised
-		if strings.HasPrefix(r.URL.Path, "/console") || t.Context().Err() != nil {
+		if strings.HasPrefix(r.URL.Path, "/console") || tape.body.Len() > mostKept || t.Context().Err() != nil {
 			return
 		}
 		a := tape.answer(listener, r)
@@ -154,7 +154,11 @@ func judged(t testing.TB, by *apitest.Coverage, listener string, next http.Handl
 	})
 }
 
-// tape keeps what is written.
+// mostKept is the longest body that is judged. Those of tests that are about length have the
+// form of shorter ones, and are about time as well, which keeping megabytes would take.
+const mostKept = 1 << 20
+
+// tape keeps what is written, up to a little more than mostKept.
 type tape struct {
 	http.ResponseWriter
 	status int
@@ -169,7 +173,9 @@ func (t *tape) WriteHeader(status int) {
 }
 
 func (t *tape) Write(p []byte) (int, error) {
-	t.body.Write(p)
+	if t.body.Len() <= mostKept {
+		t.body.Write(p)
+	}
 	return t.ResponseWriter.Write(p)
 }
 

@@ -64,9 +64,9 @@ func TestProblemCodesMatchOpenAPI(t *testing.T) {
 // responses of the document have.
 func TestErrorsPage(t *testing.T) {
 	documented := map[string]string{}
-	for _, res := range apitest.Load(t).API.Components.Responses {
+	for name, res := range apitest.Load(t).API.Components.Responses {
 		media := res.Value.Content["application/problem+json"]
-		if media == nil || len(media.Schema.Value.AllOf) < 2 {
+		if media == nil || strings.HasPrefix(name, "Stream") || len(media.Schema.Value.AllOf) < 2 {
 			continue
 		}
 		is := media.Schema.Value.AllOf[1].Value.Properties

@@ -152,7 +152,7 @@ func (p *peer) send(frame []byte) { _ = p.ws.WriteMessage(websocket.TextMessage,
 func (p *peer) ready() { p.readyAt(0, 0) }
 
 func (p *peer) readyAt(newest, public push.ID) {
-	s, err := wire.ParseStreamQuery(p.query)
+	s, err := wire.ParseStreamQuery(p.query.Encode())
 	if err != nil {
 		p.t.Errorf("query: %v", err)
 	}

@@ -245,7 +245,7 @@ func TestExactlyOnceInOrder(t *testing.T) {
 		const total = 300
 		var lost sync.Map // what was left out once is not left out again
 		flaky := func(p *peer, random *rand.Rand) {
-			s, err := wire.ParseStreamQuery(p.query)
+			s, err := wire.ParseStreamQuery(p.query.Encode())
 			if err != nil {
 				t.Error(err)
 			}

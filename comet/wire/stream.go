@@ -27,10 +27,19 @@ type Stream struct {
 
 // ParseStreamQuery reads the query of GET /v2/stream and GET /v2/events: key,
 // after, public_after and public. Its errors are of KindBadKey or
-// KindBadRequest and say what is wrong.
-func ParseStreamQuery(q url.Values) (Stream, error) {
+// KindBadRequest and say what is wrong. A parameter that cannot be read, or stands twice, is
+// one: without its cursor a client would miss what came since.
+func ParseStreamQuery(raw string) (Stream, error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return Stream{}, push.E(push.KindBadRequest, "the query string is malformed; escape it as %%XX")
+	}
+	for _, name := range []string{"key", "after", "public_after", "public"} {
+		if len(q[name]) > 1 {
+			return Stream{}, push.E(push.KindBadRequest, "the parameter %s stands more than once", name)
+		}
+	}
 	var s Stream
-	var err error
 	if s.Key, err = push.ParseKey(q.Get("key")); err != nil {
 		return Stream{}, err
 	}

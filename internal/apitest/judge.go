@@ -13,6 +13,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
+// The listeners.
+const (
+	public = "public"
+	admin  = "admin"
+	comet  = "comet"
+)
+
 // Answer is what a request got.
 type Answer struct {
 	Listener    string // public, admin or comet
@@ -31,11 +38,16 @@ func (d *Document) Judge(a Answer) (*Operation, error) {
 		switch {
 		case o.Method == a.Method:
 			return o, d.check(o, a, true)
-		case o.V2() && o.Method == http.MethodGet && a.Method == http.MethodHead:
+		case o.head() && a.Method == http.MethodHead:
 			return nil, d.check(o, a, false)
 		}
 	}
 	return nil, d.besides(at, a)
+}
+
+// head: it is also served as HEAD.
+func (o *Operation) head() bool {
+	return o.V2() && o.Method == http.MethodGet && o.Listener != comet
 }
 
 // check holds an answer against its operation.
@@ -51,7 +63,7 @@ func (d *Document) check(o *Operation, a Answer, body bool) error {
 func (d *Document) besides(at []*Operation, a Answer) error {
 	name := map[int]string{
 		http.StatusUnauthorized: "Unauthenticated", http.StatusForbidden: "Forbidden", http.StatusTooManyRequests: "RateLimited",
-		http.StatusNotFound: "NotFound", http.StatusMethodNotAllowed: "MethodNotAllowed",
+		http.StatusNotFound: "NotFound", http.StatusMethodNotAllowed: "MethodNotAllowed", http.StatusServiceUnavailable: "Unavailable",
 	}[a.Status]
 	switch {
 	case a.Status == http.StatusNoContent && a.Method == http.MethodOptions && isV2(a.EscapedPath) && len(at) > 0:
@@ -59,16 +71,20 @@ func (d *Document) besides(at []*Operation, a Answer) error {
 	case name == "",
 		a.Status == http.StatusNotFound && len(at) > 0,
 		a.Status == http.StatusMethodNotAllowed && len(at) == 0,
-		a.Status == http.StatusTooManyRequests && a.Listener == "admin",
-		a.Status <= http.StatusForbidden && a.Listener != "admin":
+		a.Status == http.StatusTooManyRequests && a.Listener != public,
+		a.Status == http.StatusServiceUnavailable && a.Listener != comet,
+		a.Status <= http.StatusForbidden && a.Listener != admin:
 		return fmt.Errorf("%s %s on the %s listener is no operation and must not answer %d", a.Method, a.EscapedPath, a.Listener, a.Status)
 	case a.Status == http.StatusMethodNotAllowed:
 		if err := allows(at, a); err != nil {
 			return err
 		}
 	}
-	if !isV2(a.EscapedPath) {
+	if !isV2(a.EscapedPath) && a.Status != http.StatusServiceUnavailable {
 		name = "V1" + name
+	}
+	if a.Listener == comet {
+		name = "Stream" + name
 	}
 	res, ok := d.API.Components.Responses[name]
 	if !ok {
@@ -82,7 +98,7 @@ func allows(at []*Operation, a Answer) error {
 	var want []string
 	for _, o := range at {
 		want = append(want, o.Method)
-		if o.V2() && o.Method == http.MethodGet {
+		if o.head() {
 			want = append(want, http.MethodHead)
 		}
 	}

@@ -57,6 +57,8 @@ func TestJudge(t *testing.T) {
 		{"a 404 of a path that is there", "public POST /v2/time", 404, problem, "", "must not answer 404"},
 		{"a 405 of a path that is not", "public POST /v2/x", 405, problem, "", "must not answer 405"},
 		{"a foreign listener", "public GET /v2/nodes", 200, asJSON, `{"nodes":[]}`, "must not answer 200"},
+		{"HEAD of a stream", "comet HEAD /v2/events", 200, header{"Content-Type": "text/event-stream", "Cache-Control": "no-store"}, "", "no operation"},
+		{"a node without room", "comet GET /", 503, problem, strings.Replace(aProblem, `,"request_id":"r"`, "", 1), ""},
 		{"an escaped slash", "admin GET /v2/keys/a%2Fb", 200, asJSON, `{"key":"a/b","node":"n","connections":0,"newest":"0"}`, ""},
 	} {
 		ask := strings.Fields(tt.ask)
