@@ -125,6 +125,12 @@ func (n *Node) retract() {
 // it and dismisses it. It runs in a new goroutine, so that net/http's, with its
 // buffers, can go.
 func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []string, serve func(*socket)) {
+	if r.ContentLength != 0 {
+		// Its bytes would be taken for frames: the library hangs up without a word then.
+		w.Header().Set("Connection", "close")
+		n.noHandshake(w, r, http.StatusBadRequest, errors.New("it has a body"))
+		return
+	}
 	if !n.admit() {
 		n.sayProblem(w, push.E(push.KindBusy, "%s", turnedAway[nodeFull]))
 		return

@@ -31,7 +31,7 @@ func TestEveryDocumentedStatus(t *testing.T) {
 		{"a stream", nil, []string{
 			"GET /sub?key=a&heartbeat=30|" + handshake, "GET /v2/stream?key=a|" + handshake, "GET /v2/events?key=a|", "GET /v2/events?key=a|Last-Event-ID: 0/0\r\n",
 		}},
-		{"no handshake", nil, []string{"GET /sub?key=a&heartbeat=30|", "GET /v2/stream?key=a|", "GET /v2/stream?key=a|" + strings.Replace(handshake, "13", "8", 1)}},
+		{"no handshake", nil, []string{"GET /sub?key=a&heartbeat=30|", "GET /v2/stream?key=a|", "GET /v2/stream?key=a|" + strings.Replace(handshake, "13", "8", 1), "GET /v2/stream?key=a|Content-Length: 1\r\n" + handshake + "\r\nx"}},
 		{"a bad request", nil, []string{
 			"GET /v2/events|", "GET /v2/events?key=a&after=x|", "GET /v2/events?key=a&after=%|", "GET /v2/events?key=a&key=a|", "GET /v2/events?key=a|Last-Event-ID: x\r\n",
 			"GET /sub|" + handshake, "GET /v2/stream|" + handshake, // told after the handshake

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -86,8 +87,36 @@ func mount(routes []route) http.Handler {
 			notFound(w, r)
 			return
 		}
+		if pattern := slashed(paths, r); pattern != "" {
+			r.Pattern = pattern
+			paths[pattern].ServeHTTP(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// slashed finds the pattern of a path with a segment that is an escaped slash alone, such as
+// that of the key "/". The mux takes one for a trailing slash, and finds nothing.
+func slashed(paths map[string]methods, r *http.Request) string {
+	got := strings.Split(r.URL.EscapedPath(), "/")
+	if !slices.ContainsFunc(got, func(seg string) bool { return strings.EqualFold(seg, "%2F") }) {
+		return ""
+	}
+	for pattern := range paths {
+		want := strings.Split(pattern, "/")
+		same := func(a, b string) bool { return a == b || strings.HasPrefix(a, "{") && b != "" }
+		if !slices.EqualFunc(want, got, same) {
+			continue
+		}
+		for i, name := range want {
+			if value, err := url.PathUnescape(got[i]); err == nil && name != got[i] {
+				r.SetPathValue(strings.Trim(name, "{}"), value)
+			}
+		}
+		return pattern
+	}
+	return ""
 }
 
 // isClean reports whether a path stays as it is when its empty and dot segments

@@ -143,6 +143,9 @@ func worlds() []world {
 			"postMessage":   {{target: "/v2/messages", body: `{"key":"K","data":1,"idempotency_key":"known"}`}},
 			"postBroadcast": {{target: "/v2/broadcast", body: `{"data":1,"idempotency_key":"known"}`}},
 		}},
+		{name: "keys that are hard to write", deps: healthy, asks: map[string][]ask{
+			"getKey": {{target: "/v2/keys/%2F"}, {target: "/v2/keys/%2E%2E"}, {target: "/v2/keys/a%2Fb"}, {target: "/v2/keys/%00%2f"}},
+		}},
 		{name: "wrong requests", deps: healthy, asks: wrong},
 		{name: "no admin token", deps: healthy, token: "x", asks: each(1)},
 		{name: "a viewer", deps: healthy, token: "viewer", asks: each(1)},
