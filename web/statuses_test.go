@@ -338,6 +338,7 @@ func (f failing) RemoveGroup(ctx context.Context, _ string) error {
 func (f failing) Describe(ctx context.Context, _ push.Key, _ push.ID) (push.KeyInfo, error) {
 	return push.KeyInfo{}, f.answer(ctx)
 }
+
 func (f failing) Top(ctx context.Context, _ int) ([]push.BusyKey, error) { return nil, f.answer(ctx) }
 func (f failing) Time(ctx context.Context) (push.ID, error)              { return 0, f.answer(ctx) }
 

@@ -107,7 +107,7 @@ func allows(at []*Operation, a Answer) error {
 	}
 	slices.Sort(want)
 	if got := a.Header.Get("Allow"); got != strings.Join(want, ", ") {
-		return fmt.Errorf("Allow is %q; the document knows %v", got, want)
+		return fmt.Errorf("header Allow is %q; the document knows %v", got, want)
 	}
 	return nil
 }
