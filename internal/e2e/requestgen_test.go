@@ -25,14 +25,34 @@ type drawn struct {
 
 	mu   sync.Mutex
 	seen map[string]bool // guarded by mu
+	many map[string]bool // guarded by mu: of pushes to many keys, which are not told their ids
 }
 
-func newDrawn(token string) *drawn { return &drawn{token: token, seen: make(map[string]bool)} }
+func newDrawn(token string) *drawn {
+	return &drawn{token: token, seen: make(map[string]bool), many: make(map[string]bool)}
+}
 
+// keys are those of which every stored message is known.
 func (d *drawn) keys() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Sorted(maps.Keys(d.seen))
+	known := maps.Clone(d.seen)
+	maps.DeleteFunc(known, func(key string, _ bool) bool { return d.many[key] })
+	return slices.Sorted(maps.Keys(known))
+}
+
+// sent notes the keys of a push to many.
+func (d *drawn) sent(r *request) {
+	var members map[string]any
+	if r.op.OperationID != "v1PushMany" || json.Unmarshal(r.body, &members) != nil {
+		return
+	}
+	list, _ := members["k"].(string)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key := range strings.SplitSeq(list, ",") {
+		d.many[key] = true
+	}
 }
 
 // named is a name and a value, escaped as it is to be sent.
@@ -62,10 +82,10 @@ func (d *drawn) request(t *rapid.T, o *apitest.Operation) *request {
 		d.parameter(t, r, ref.Value)
 	}
 	// In words: public=1 stands in the place of a key.
-	if public := r.param("public"); public != nil && o.Listener == "admin" {
+	if public := r.param("public"); public != nil && o.Listener == "admin" && !deletes(o) {
 		r.query = []named{*public}
 	} else if slices.ContainsFunc(o.Parameters, func(p *openapi3.ParameterRef) bool { return p.Ref == "#/components/parameters/StreamKey" }) {
-		r.query = []named{{"key", url.QueryEscape(d.key(t))}}
+		r.query = []named{{"key", url.QueryEscape(d.key(t, o))}}
 	}
 	if o.OperationID == "getStream" || o.OperationID == "v1Sub" {
 		r.header = append(r.header, named{"Connection", "Upgrade"}, named{"Upgrade", "websocket"}, named{"Sec-WebSocket-Version", "13"},
@@ -147,7 +167,7 @@ func (d *drawn) value(t *rapid.T, o *apitest.Operation, name string, ref *openap
 	s := ref.Value
 	switch {
 	case ref.Ref == "#/components/schemas/Key":
-		return d.key(t)
+		return d.key(t, o)
 	case ref.Ref == "#/components/schemas/ID":
 		return drawID(t, o)
 	case name == "group":
@@ -188,8 +208,16 @@ func (d *drawn) object(t *rapid.T, o *apitest.Operation, s *openapi3.Schema) any
 	return v
 }
 
+// deletes: what the others have stored has to stay, as it tells whether it was to be.
+func deletes(o *apitest.Operation) bool {
+	return slices.Contains([]string{"deleteMessages", "v1Delete", "v1DeleteAlias"}, o.OperationID)
+}
+
 // key draws some of a few keys, so that there is something to read.
-func (d *drawn) key(t *rapid.T) string {
+func (d *drawn) key(t *rapid.T, o *apitest.Operation) string {
+	if deletes(o) {
+		return rapid.StringMatching("deleted-[ -~]{1,20}").Draw(t, "key")
+	}
 	some := rapid.SampledFrom([]string{"k", "a/b c", "..", ".", "/", "ключ", "😀", "a;b&c=d", strings.Repeat("k", 255), "%00", `"'<>\`})
 	any := rapid.StringN(1, 60, 255).Filter(func(s string) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f })

@@ -80,7 +80,7 @@ var oddBodies = []string{
 // spoil makes one thing wrong, or at least odd.
 func (r *request) spoil(t *rapid.T) {
 	spoils := []func(*request, *rapid.T){
-		(*request).spoilQuery, (*request).spoilQuery, (*request).spoilBody, (*request).spoilBody, (*request).spoilMember, (*request).spoilHeader, (*request).spoilPath,
+		(*request).spoilQuery, (*request).spoilQuery, (*request).spoilBody, (*request).spoilBody, (*request).spoilMember, (*request).spoilHeader, (*request).spoilHeader, (*request).spoilPath,
 		(*request).spoilMethod, (*request).spoilToken, (*request).spoilType,
 	}
 	rapid.SampledFrom(spoils).Draw(t, "spoil")(r, t)
