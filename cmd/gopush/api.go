@@ -214,10 +214,16 @@ func problemOf(base, path string, resp *http.Response, b []byte) error {
 		p.Status = resp.StatusCode
 		return p
 	}
-	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(b), "HTTPS server") { // net/http's own words
+	if speaksTLS(resp.StatusCode, b) {
 		return fmt.Errorf("%s speaks TLS; write its URL with https://", base)
 	}
 	return fmt.Errorf("%s answered HTTP %d without saying why; is it a gopush server?", base, resp.StatusCode)
+}
+
+// speaksTLS reports whether an answer to plain HTTP says, in net/http's own words, that TLS is
+// spoken there.
+func speaksTLS(status int, body []byte) bool {
+	return status == http.StatusBadRequest && strings.Contains(string(body), "HTTPS server")
 }
 
 // writeJSON writes v as one line.

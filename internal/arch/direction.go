@@ -65,7 +65,7 @@ var Layers = map[string]Layer{
 
 	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
-	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/coord/local", "internal/token"}},
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/cert", "internal/cert/certtest", "internal/coord/local", "internal/token"}},
 
 	"hbase":      {Imports: plus(vocabulary, "internal/trace", "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc", "internal/trace/tracetest"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
