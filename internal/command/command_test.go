@@ -21,7 +21,12 @@ import (
 	"gopush/internal/serve"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if name := os.Getenv(asRole); name != "" {
+		os.Exit(roleMain(name))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var comet = Role{Name: "comet", Roles: serve.Comet, Help: "Keeps connections."}
 
