@@ -199,6 +199,9 @@ func baseURL(s string) (string, error) {
 		full = "http://" + s
 	}
 	u, err := url.Parse(full)
+	if strings.Contains(full, "@") {
+		return "", usage("the URL of a server holds a user or a password, which no server of gopush takes; write it as http://host:port")
+	}
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return "", usage("%q is not the URL of a server; write it as http://host:port", s)
 	}
