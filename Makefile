@@ -37,7 +37,7 @@ PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
 .PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench benchcmp \
-	compose-up compose-down compose-test lint fmt check proto docs clean
+	compose-up compose-down compose-test lint fmt check proto docs security clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -159,6 +159,15 @@ proto: $(PROTOGEN) $(GRPCGEN) ## generate internal/rpc/pb from its .proto file (
 
 docs: ## check the links and words of the documentation
 	@$(GO) test -count=1 -run '^(TestLinks|TestForbidden)' ./internal/arch
+
+# The last column of the tables there is `folder`: TestA, TestB; ... ; a test of internal/arch holds it to that.
+security: ## the tests that docs/security-tests.md names, each with its result
+	@grep -o '`[a-z0-9/]*`: [A-Za-z0-9_, ]*[A-Za-z0-9_]' docs/security-tests.md | tr -d '`' | \
+	awk -F ': ' '{ gsub(/, /, "|", $$2); all[$$1] = all[$$1] (all[$$1] ? "|" : "") $$2 } END { for (p in all) print p, "^(" all[p] ")$$" }' | sort | \
+	while read -r pkg names; do \
+		printf '== %s %s\n' "$$(date +%T)" "$$pkg"; \
+		$(GO) test -count=1 -timeout $(TIMEOUT) -v -run "$$names" "./$$pkg" < /dev/null | grep -E '^(--- |FAIL|ok|panic)'; \
+	done
 
 clean: ## remove what was built; data folders stay
 	@rm -rf build

@@ -162,7 +162,12 @@ func (n *Node) upgrade(w http.ResponseWriter, r *http.Request, protocols []strin
 // configured origins.
 func (n *Node) originAllowed(r *http.Request) bool {
 	origin, origins := r.Header.Get("Origin"), n.limits.Load().Origins
-	return origin == "" || len(origins) == 0 || slices.Contains(origins, origin)
+	return origin == "" || anyOrigin(origins) || slices.Contains(origins, origin)
+}
+
+// anyOrigin reports whether browsers may come from anywhere.
+func anyOrigin(origins []string) bool {
+	return len(origins) == 0 || slices.Contains(origins, "*")
 }
 
 // join makes s a member of its key's channel and of the public one. What comes

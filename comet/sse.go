@@ -111,7 +111,7 @@ func (s *subscriber) discard(in *bufio.Reader) bool {
 func (n *Node) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Origin")
 	switch origin, origins := r.Header.Get("Origin"), n.limits.Load().Origins; {
-	case len(origins) == 0:
+	case anyOrigin(origins):
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 	case slices.Contains(origins, origin):
 		w.Header().Set("Access-Control-Allow-Origin", origin)

@@ -230,15 +230,36 @@ func waitFor(t *testing.T, conn net.Conn, want string) {
 	}
 }
 
+// TestOrigins: browsers may come from the origins of the list, byte for byte; from any without one,
+// and with "*" in it. Who sends none is no browser.
+//
+// Broken once by taking "*" for an origin, and once by comparing the beginning alone.
 func TestOrigins(t *testing.T) {
-	n, _, _ := testNode(t, func(c *Config) { c.Limits.Origins = []string{"https://good.example"} })
-	for origin, want := range map[string]bool{"": true, "https://good.example": true, "https://evil.example": false} {
-		r := httptest.NewRequest(http.MethodGet, "/sub", nil)
-		if origin != "" {
-			r.Header.Set("Origin", origin)
-		}
-		if got := n.originAllowed(r); got != want {
-			t.Errorf("origin %q: %v", origin, got)
+	const good, evil = "https://good.example", "https://evil.example"
+	for _, tt := range []struct {
+		list    []string
+		allowed map[string]bool
+	}{
+		{nil, map[string]bool{"": true, good: true, evil: true, "null": true}},
+		{[]string{good}, map[string]bool{
+			"": true, good: true, evil: false, "null": false, "http://good.example": false, good + ".evil.example": false, good + ":8443": false, "https://GOOD.example": false,
+		}},
+		{[]string{good, "*"}, map[string]bool{"": true, good: true, evil: true, "null": true}},
+	} {
+		n, _, _ := testNode(t, func(c *Config) { c.Limits.Origins = tt.list })
+		for origin, want := range tt.allowed {
+			r := httptest.NewRequest(http.MethodGet, "/v2/events?key=a&after=x", nil)
+			if origin != "" {
+				r.Header.Set("Origin", origin)
+			}
+			w := httptest.NewRecorder()
+			n.mux().ServeHTTP(w, r)
+			if got := n.originAllowed(r); got != want || (w.Code == http.StatusForbidden) == want {
+				t.Errorf("origin %q of %q: %v, SSE %d", origin, tt.list, got, w.Code)
+			}
+			if readable := w.Header().Get("Access-Control-Allow-Origin"); origin != "" && (readable == "*" || readable == origin) != want {
+				t.Errorf("origin %q of %q may read: %q", origin, tt.list, readable)
+			}
 		}
 	}
 }

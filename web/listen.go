@@ -26,6 +26,7 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	// Two servers, so that a flood of one listener's connections does not count
 	// against the other's.
 	servers := []*http.Server{s.httpServer(base, s.public), s.httpServer(base, s.admin)}
+	servers[0].ConnState, servers[1].ConnState = s.metrics.handshaking("public"), s.metrics.handshaking("admin")
 	var wg sync.WaitGroup
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{public, admin} {

@@ -1,8 +1,11 @@
 package web
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -19,6 +22,8 @@ type metrics struct {
 	pushes    *prometheus.CounterVec
 	retries   *prometheus.CounterVec
 	denied    *prometheus.CounterVec
+	// Of connections that ended before their TLS handshake was over.
+	handshakes *prometheus.CounterVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -43,7 +48,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "gopush_web_denied_total", Help: "Requests that were refused for want of a token, or of what it allows, by listener and reason.",
 		}, []string{"listener", "reason"}),
 	}
+	m.handshakes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gopush_web_tls_handshake_failures_total", Help: "Connections that ended before their TLS handshake was over, by listener.",
+	}, []string{"listener"})
 	// So that the first step of a rate counts.
+	m.handshakes.WithLabelValues("public")
+	m.handshakes.WithLabelValues("admin")
 	m.pushes.WithLabelValues("ok")
 	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
 		m.denied.WithLabelValues("admin", string(kind))
@@ -53,10 +63,21 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.handshakes)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
+}
+
+// handshaking counts connections of the listener that end before their TLS handshake is over:
+// net/http bounds it, and tells of its end no other way.
+func (m *metrics) handshaking(listener string) func(net.Conn, http.ConnState) {
+	failures := m.handshakes.WithLabelValues(listener)
+	return func(conn net.Conn, state http.ConnState) {
+		if c, ok := conn.(*tls.Conn); ok && state == http.StateClosed && !c.ConnectionState().HandshakeComplete {
+			failures.Inc()
+		}
+	}
 }
 
 // request counts one HTTP request. A batch is one, however many lines it has.

@@ -199,6 +199,9 @@ func baseURL(s string) (string, error) {
 		full = "http://" + s
 	}
 	u, err := url.Parse(full)
+	if strings.Contains(full, "@") {
+		return "", usage("the URL of a server holds a user or a password, which no server of gopush takes; write it as http://host:port")
+	}
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return "", usage("%q is not the URL of a server; write it as http://host:port", s)
 	}
@@ -214,10 +217,16 @@ func problemOf(base, path string, resp *http.Response, b []byte) error {
 		p.Status = resp.StatusCode
 		return p
 	}
-	if resp.StatusCode == http.StatusBadRequest && strings.Contains(string(b), "HTTPS server") { // net/http's own words
+	if speaksTLS(resp.StatusCode, b) {
 		return fmt.Errorf("%s speaks TLS; write its URL with https://", base)
 	}
 	return fmt.Errorf("%s answered HTTP %d without saying why; is it a gopush server?", base, resp.StatusCode)
+}
+
+// speaksTLS reports whether an answer to plain HTTP says, in net/http's own words, that TLS is
+// spoken there.
+func speaksTLS(status int, body []byte) bool {
+	return status == http.StatusBadRequest && strings.Contains(string(body), "HTTPS server")
 }
 
 // writeJSON writes v as one line.

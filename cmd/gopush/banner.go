@@ -43,7 +43,7 @@ func (b banner) text() string {
 		{"TCP (v1)", c.TCP + secured(c.TCPTLS)},
 		{"public API", api + a.Public},
 		{"admin API", api + a.Admin},
-		{"metrics, health", "http://" + a.Ops},
+		{"metrics, health", scheme(a.OpsTLS) + a.Ops},
 	} {
 		fmt.Fprintf(&t, "  %-16s %s\n", line[0], line[1])
 	}

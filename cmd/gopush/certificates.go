@@ -26,7 +26,16 @@ func certificatesOf(s *config.Serve) []doctor.Certificate {
 	if s.RPC.TLS() {
 		all = append(all, doctor.Certificate{Listener: "rpc", Files: cert.Files{Cert: s.RPC.TLSCert, Key: s.RPC.TLSKey, CA: s.RPC.TLSCA}, Hosts: rpcHosts(s)})
 	}
+	if s.OpsTLS() {
+		all = append(all, doctor.Certificate{Listener: "ops", Files: cert.Files{Cert: s.OpsTLSCert, Key: s.OpsTLSKey}, Hosts: othersOf(s.Ops)})
+	}
 	return all
+}
+
+// othersOf is hostsOf, but for those that mean this machine: whoever asks there does not look
+// at names.
+func othersOf(addr string) []string {
+	return slices.DeleteFunc(hostsOf(addr), func(h string) bool { return h == "localhost" || net.ParseIP(h).IsLoopback() })
 }
 
 // rpcHosts are what other roles expect. With ZooKeeper this may be a node of one role, and what

@@ -81,7 +81,7 @@ func (c *doctorCmd) roles(settings config.Serve) (serve.Roles, error) {
 
 // patientOf is what is examined of a process with these roles, but for HBase.
 func patientOf(settings config.Serve, roles serve.Roles) doctor.Patient {
-	p := doctor.Patient{Ops: settings.Ops, Certificates: certificatesOf(&settings), Listeners: []doctor.Listener{
+	p := doctor.Patient{Ops: settings.Ops, OpsTLS: settings.OpsTLS(), Certificates: certificatesOf(&settings), Listeners: []doctor.Listener{
 		{Setting: "ops", Addr: settings.Ops, Gives: "metrics and profiles"},
 	}}
 	if serve.NeedsFolder(settings, roles) {

@@ -1,6 +1,7 @@
 package promtest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,8 +29,9 @@ type server struct {
 }
 
 // startServer runs Prometheus with the settings of this repository, but for the targets,
-// which are addresses by role, and the intervals. It ends with the test.
-func startServer(t *testing.T, targets map[string]string) *server {
+// which are addresses by role, and the intervals. Those with https:// are judged by the
+// authority of the file. It ends with the test.
+func startServer(t *testing.T, targets map[string]string, authority string) *server {
 	t.Helper()
 	path := program(t, "prometheus")
 	dir := t.TempDir()
@@ -39,7 +41,7 @@ func startServer(t *testing.T, targets map[string]string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"prometheus.yml": settings(t, targets, s.addr), "rules.yml": string(rulesText)} {
+	for name, text := range map[string]string{"prometheus.yml": settings(t, targets, authority, s.addr), "rules.yml": string(rulesText)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -66,8 +68,9 @@ func startServer(t *testing.T, targets map[string]string) *server {
 	return s
 }
 
-// settings are those of the repository, with other targets and shorter intervals.
-func settings(t *testing.T, targets map[string]string, own string) string {
+// settings are those of the repository, with other targets and shorter intervals. Targets with
+// TLS are as docs/security.md says.
+func settings(t *testing.T, targets map[string]string, authority, own string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(settingsDir, "prometheus.yml"))
 	if err != nil {
@@ -78,9 +81,13 @@ func settings(t *testing.T, targets map[string]string, own string) string {
 		if !list.Match(text) {
 			t.Fatalf("no targets of the role %s in prometheus.yml", role)
 		}
+		addr, secure := strings.CutPrefix(addr, "https://")
 		text = list.ReplaceAll(text, []byte(`targets: ["`+addr+`"]`+"\n$1"))
+		if secure {
+			text = bytes.Replace(text, []byte("role: "+role+"}"), []byte("role: "+role+", __scheme__: https}"), 1)
+		}
 	}
-	return strings.NewReplacer("_interval: 5s", "_interval: 1s", "_timeout: 4s", "_timeout: 1s", "localhost:9090", own).Replace(string(text))
+	return strings.NewReplacer("  - job_name: gopush\n", "  - job_name: gopush\n    tls_config: {ca_file: "+authority+"}\n", "_interval: 5s", "_interval: 1s", "_timeout: 4s", "_timeout: 1s", "localhost:9090", own).Replace(string(text))
 }
 
 // freeAddr is one that nobody listens on right now.

@@ -25,16 +25,18 @@ import (
 )
 
 // cutOff is a process for which neither ZooKeeper nor HBase is there: it exposes what a
-// cluster in one process has not, a certificate among it. The address is that of its metrics.
-func cutOff(t *testing.T) string {
+// cluster in one process has not, certificates among it. The URL is that of its metrics, which
+// it gives over TLS, with a certificate of the authority in the file.
+func cutOff(t *testing.T) (ops, authority string) {
 	t.Helper()
 	s := config.Default()
 	if err := s.PortsFrom(0); err != nil {
 		t.Fatal(err)
 	}
 	s.Data = filepath.Join(t.TempDir(), "data")
-	files := certtest.New(t).Issue(t, "web", []string{"127.0.0.1"}, nil)
-	s.Web.TLSCert, s.Web.TLSKey = files.Cert, files.Key
+	ca := certtest.New(t)
+	files := ca.Issue(t, "all", []string{"127.0.0.1"}, nil)
+	s.Web.TLSCert, s.Web.TLSKey, s.OpsTLSCert, s.OpsTLSKey = files.Cert, files.Key, files.Cert, files.Key
 	s.Coordination.Kind, s.Store.Kind, s.Store.ZooKeeper = "zookeeper", "hbase", []string{"127.0.0.1:1"}
 	sys, err := serve.New(serve.Config{Settings: s, OpenHBase: openAway}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -49,7 +51,7 @@ func cutOff(t *testing.T) string {
 			t.Errorf("the process that is cut off: %v", err)
 		}
 	})
-	return sys.Addrs().Ops
+	return "https://" + sys.Addrs().Ops, ca.File
 }
 
 // away is a store in HBase that nobody asks: what its client asks of a ZooKeeper that is
@@ -95,10 +97,12 @@ var metricName = regexp.MustCompile(`\b(?:gopush|go|process)_[a-z_]+\b|\bup\b`)
 // evaluated without an error, and tell the two clusters apart.
 //
 // Broken once by a query with a metric that does not exist, once by one that does not
-// parse, and once by scraping another path.
+// parse, and once by scraping another path, and once
+// by leaving the scheme of the target with TLS out.
 func TestPrometheus(t *testing.T) {
 	c := e2e.Start(t, e2e.Options{})
-	s := startServer(t, map[string]string{"web": c.Addrs().Ops, "comet": c.Addrs().Ops, "message": cutOff(t)})
+	away, authority := cutOff(t)
+	s := startServer(t, map[string]string{"web": c.Addrs().Ops, "comet": c.Addrs().Ops, "message": away}, authority)
 	const pushes = 20
 	listening(t, c, pushes)
 	s.until("all targets to be up", func() (bool, string) {

@@ -67,7 +67,7 @@ var Layers = map[string]Layer{
 
 	"web/console": {},
 	// web speaks client protocol v1 too, hence the bytes of it.
-	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/apitest", "internal/coord/local", "internal/token"}},
+	"web": {Imports: plus(vocabulary, "comet/wire", "internal/coord", "internal/quota", "internal/rpc", "internal/trace", "web/console"), Tests: []string{"internal/apitest", "internal/cert", "internal/cert/certtest", "internal/coord/local", "internal/token"}},
 
 	"hbase":      {Imports: plus(vocabulary, "internal/trace", "message"), Tests: []string{"message/storetest", "hbase/hbasetest", "internal/rpc", "internal/trace/tracetest"}},
 	"migrations": {Imports: plus(vocabulary, "hbase"), Tests: []string{"hbase/hbasetest"}},
@@ -83,7 +83,7 @@ var Layers = map[string]Layer{
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/token", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
 	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/apitest", "internal/trace/tracetest"}},
-	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/coord/zk/zktest"}},
+	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/cert/certtest", "internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},

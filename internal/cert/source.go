@@ -12,7 +12,7 @@ import (
 
 // Config says what a Source reads.
 type Config struct {
-	// Listener is whose certificate it is, in logs and metrics: comet, web or rpc.
+	// Listener is whose certificate it is, in logs and metrics: comet, web, rpc or ops.
 	Listener string
 	Files    Files
 	// Now is the wall clock that expiry is judged by; nil: time.Now.

@@ -21,7 +21,12 @@ import (
 	"gopush/internal/serve"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if name := os.Getenv(asRole); name != "" {
+		os.Exit(roleMain(name))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var comet = Role{Name: "comet", Roles: serve.Comet, Help: "Keeps connections."}
 
@@ -50,7 +55,7 @@ func TestCommandLine(t *testing.T) {
 		{"--set comet.wieght=1", exitUsage, "", "did you mean comet.weight?"},
 		{"--ports-from 70000", exitUsage, "", "--ports-from"},
 		{"--coordination local --ports-from 0", exitFailure, "", "set it to zookeeper"},
-		{"--set coordination.user=u --set coordination.servers=zk1:2181 --set ops=256.0.0.1:0", exitFailure, "", "ops"},
+		{"--set coordination.user=u --set coordination.servers=zk1:2181 --set insecure_ops=true --set ops=256.0.0.1:0", exitFailure, "", "ops"},
 	} {
 		var out, errs bytes.Buffer
 		code := comet.run(t.Context(), strings.Fields(tt.args), &out, &errs)

@@ -46,7 +46,10 @@ func (s *Serve) fields() table {
 		{"dev", "Development: the admin API takes requests from this machine without a token.", &boolean{&s.Dev}},
 		{"drain", "How long an orderly stop may take before what is left is cut off.", &duration{&s.Drain, time.Second, 10 * time.Minute}},
 		{"drain_delay", "How long a process that is told to stop goes on serving before, with /readyz off\nalready, so that load balancers leave it first. 0: not at all.", &duration{&s.DrainDelay, 0, 10 * time.Minute}},
-		{"ops", "Address of health, readiness, metrics and profiles. Never make it public.", &text{p: &s.Ops, rule: bindable}},
+		{"ops", "Address of health, readiness, metrics and profiles; loopback only, unless\ninsecure_ops is set. Never make it public.", &text{p: &s.Ops, rule: bindable}},
+		{"ops_tls_cert", "Certificate of that listener, a PEM file with those between it and its authority;\nempty: plain HTTP.", &text{p: &s.OpsTLSCert, rule: optional(nil)}},
+		{"ops_tls_key", "Its private key, a PEM file.", &text{p: &s.OpsTLSKey, rule: optional(nil)}},
+		{"insecure_ops", "Let that listener be reached from beyond this machine, though it asks nobody who\nthey are. Only in a network that nobody else is in.", &boolean{&s.InsecureOps}},
 		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in. See rpc.tls_cert.", &boolean{&s.InsecureRPC}},
 	}, s.RPC.fields(), table{
 		{"log.level", "debug, info, warn or error.", live{&text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}}},

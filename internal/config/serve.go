@@ -19,6 +19,10 @@ type Serve struct {
 	// DrainDelay is how long everything goes on, without being ready, before that stop.
 	DrainDelay time.Duration
 	Ops        string // host:port
+	// Of Ops, PEM; both or none.
+	OpsTLSCert, OpsTLSKey string
+	// InsecureOps allows an Ops that others than this machine can reach: it asks nobody.
+	InsecureOps bool
 	// InsecureRPC allows addresses of RPC that others than this machine can reach,
 	// though what the roles say there is neither encrypted nor authenticated.
 	InsecureRPC  bool
@@ -138,6 +142,9 @@ type Web struct {
 
 // TLS reports whether websocket and SSE clients must speak it.
 func (c *Comet) TLS() bool { return c.TLSCert != "" }
+
+// OpsTLS reports whether health, readiness and metrics are asked for over TLS.
+func (s *Serve) OpsTLS() bool { return s.OpsTLSCert != "" }
 
 // TLS reports whether the clients of both APIs must speak it.
 func (w *Web) TLS() bool { return w.TLSCert != "" }

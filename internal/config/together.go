@@ -55,10 +55,11 @@ func (s *Serve) rpcTogether(complain func(path, format string, args ...any)) {
 
 // tlsTogether checks what encryption needs, and where it must not be missing.
 func (s *Serve) tlsTogether(complain func(path, format string, args ...any)) {
-	for section, files := range map[string]map[string]string{
-		"comet": {"tls_cert": s.Comet.TLSCert, "tls_key": s.Comet.TLSKey},
-		"web":   {"tls_cert": s.Web.TLSCert, "tls_key": s.Web.TLSKey},
-		"rpc":   {"tls_cert": s.RPC.TLSCert, "tls_key": s.RPC.TLSKey, "tls_ca": s.RPC.TLSCA},
+	for beginning, files := range map[string]map[string]string{
+		"ops_":   {"tls_cert": s.OpsTLSCert, "tls_key": s.OpsTLSKey},
+		"comet.": {"tls_cert": s.Comet.TLSCert, "tls_key": s.Comet.TLSKey},
+		"web.":   {"tls_cert": s.Web.TLSCert, "tls_key": s.Web.TLSKey},
+		"rpc.":   {"tls_cert": s.RPC.TLSCert, "tls_key": s.RPC.TLSKey, "tls_ca": s.RPC.TLSCA},
 	} {
 		given := 0
 		for _, file := range files {
@@ -68,7 +69,7 @@ func (s *Serve) tlsTogether(complain func(path, format string, args ...any)) {
 		}
 		for name, file := range files {
 			if file == "" && given > 0 {
-				complain(section+"."+name, "it is missing, but others of %s are given; give all of them or none", strings.Join(slices.Sorted(maps.Keys(files)), ", "))
+				complain(beginning+name, "it is missing, but others of %s are given; give all of them or none", strings.Join(slices.Sorted(maps.Keys(files)), ", "))
 			}
 		}
 	}
@@ -80,6 +81,10 @@ func (s *Serve) tlsTogether(complain func(path, format string, args ...any)) {
 	}
 	if s.InsecureRPC && s.RPC.TLS() {
 		complain("insecure_rpc", "it says that the roles may talk to each other without encryption, but rpc.tls_cert has them use it; remove one of them")
+	}
+	// Encryption does not help there: it keeps nobody out.
+	if !loopback(s.Ops) && !s.InsecureOps {
+		complain("ops", "%q is not a loopback address, and whoever reaches it reads metrics and takes profiles without being asked who they are; use 127.0.0.1, or set insecure_ops: true in a network that nobody else is in", s.Ops)
 	}
 	if !s.Dev && !loopback(s.Web.Admin) && !s.Web.TLS() && !s.Web.InsecureAdmin {
 		complain("web.admin", "%q is not a loopback address, and without TLS the admin token would cross the network in the clear; set web.tls_cert and web.tls_key, use 127.0.0.1, or set web.insecure_admin: true in a network that nobody else is in", s.Web.Admin)

@@ -41,6 +41,9 @@ func TestTogether(t *testing.T) {
 		{"web: {admin: \"0.0.0.0:8091\"}", "web.admin: \"0.0.0.0:8091\" is not a loopback address, and without TLS"},
 		{"web: {admin: \"0.0.0.0:8091\", insecure_admin: true}", ""},
 		{"web: {admin: \"0.0.0.0:8091\", tls_cert: a, tls_key: b}", ""},
+		{"ops_tls_cert: a", "ops_tls_key: it is missing, but others of tls_cert, tls_key are given"},
+		{"ops_tls_cert: a\nops_tls_key: b", ""},
+		{"ops: \"0.0.0.0:6971\"", "ops: \"0.0.0.0:6971\" is not a loopback address"},
 		{"dev: true\nweb: {admin: \"0.0.0.0:8091\", tls_cert: a, tls_key: b}", "dev: it opens the admin API without a token"},
 	} {
 		_, err := Parse("x.yaml", []byte(tt.yaml))

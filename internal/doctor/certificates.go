@@ -14,7 +14,7 @@ const soon = 14 * 24 * time.Hour
 
 // Certificate is one that the settings name.
 type Certificate struct {
-	// Listener is whose it is, as in the settings: comet, web or rpc.
+	// Listener is whose it is, as in the settings: comet, web, rpc or ops.
 	Listener string
 	Files    cert.Files
 	// Hosts are the names and addresses that others connect to, as far as the settings
@@ -35,7 +35,7 @@ func certificate(c Certificate, now time.Time) []Finding {
 	check := about("certificate of " + c.Listener)
 	p, err := cert.Load(c.Files, now)
 	if err != nil {
-		return []Finding{check.say(Wrong, fmt.Sprintf("Put PEM files that go together where %s.tls_cert and its kin say, readable for this user.", c.Listener), "%s", err)}
+		return []Finding{check.say(Wrong, fmt.Sprintf("Put PEM files that go together where %s and its kin say, readable for this user.", c.setting()), "%s", err)}
 	}
 	found := []Finding{lifetime(check, p, now)}
 	for _, host := range c.Hosts {
@@ -51,6 +51,14 @@ func certificate(c Certificate, now time.Time) []Finding {
 		}
 	}
 	return found
+}
+
+// setting is what names the file.
+func (c Certificate) setting() string {
+	if c.Listener == "ops" {
+		return "ops_tls_cert"
+	}
+	return c.Listener + ".tls_cert"
 }
 
 // lifetime says for how long it can be used.

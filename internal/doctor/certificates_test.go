@@ -41,6 +41,7 @@ func TestCertificates(t *testing.T) {
 		"not yet":      {Certificate{"web", cert.Files{Cert: young.Cert, Key: young.Key}, nil}, []string{"wrong it is valid from"}},
 		"open key":     {Certificate{"web", shared, nil}, []string{"ok valid", "note others can read"}},
 		"another key":  {Certificate{"rpc", cert.Files{Cert: good.Cert, Key: shared.Key}, nil}, []string{"wrong " + good.Cert}},
+		"of ops":       {Certificate{"ops", cert.Files{Cert: "nowhere", Key: good.Key}, nil}, []string{"wrong open nowhere"}},
 		"missing":      {Certificate{"rpc", cert.Files{Cert: "nowhere", Key: good.Key}, nil}, []string{"wrong open nowhere"}},
 	} {
 		found := certificates([]Certificate{tt.c}, time.Now())
@@ -53,6 +54,9 @@ func TestCertificates(t *testing.T) {
 				t.Errorf("%s: %+v, want %s", name, f, tt.want[i])
 			}
 		}
+	}
+	if fix := certificates([]Certificate{{"ops", cert.Files{}, nil}}, time.Now())[0].Fix; !strings.Contains(fix, "where ops_tls_cert and") {
+		t.Errorf("the fix names no setting: %s", fix)
 	}
 	if r := Examine(t.Context(), Patient{Folder: folder(t.TempDir(), "", "", nil), Connections: 1, Certificates: []Certificate{{"web", issue("old", -day), nil}}}); r.Healthy {
 		t.Errorf("an expired one is healthy: %+v", r)

@@ -10,13 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gopush/internal/cert"
 )
 
 // maxMetrics bounds what is read of the metrics of a process.
 const maxMetrics = 8 << 20
 
 // usedFiles asks the process that serves, if there is one, how many files it has open.
-func usedFiles(ctx context.Context, ops string) []Finding {
+func usedFiles(ctx context.Context, ops string, secure bool) []Finding {
 	const check = about("files in use")
 	host, port, err := net.SplitHostPort(ops)
 	if err != nil || port == "0" {
@@ -25,8 +27,11 @@ func usedFiles(ctx context.Context, ops string) []Finding {
 	if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	addr := net.JoinHostPort(host, port)
-	open, limit, err := scrape(ctx, addr)
+	addr, scheme := net.JoinHostPort(host, port), "http://"
+	if secure {
+		scheme = "https://"
+	}
+	open, limit, err := scrape(ctx, scheme+addr)
 	switch {
 	case err != nil:
 		return []Finding{check.ok("no process serves at %s, so there are none to count", addr)}
@@ -49,14 +54,14 @@ func judgeUsed(open, limit float64) Finding {
 }
 
 // scrape reads two metrics of the process; 0: it does not have one.
-func scrape(ctx context.Context, addr string) (open, limit float64, err error) {
+func scrape(ctx context.Context, base string) (open, limit float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/metrics", nil)
 	if err != nil {
 		return 0, 0, err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: cert.ThisMachine()}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, 0, err

@@ -87,12 +87,15 @@ func TestFilesInUse(t *testing.T) {
 		verdict Verdict
 	}{{100, OK}, {800, Note}, {950, Wrong}} {
 		text = fmt.Sprintf("# HELP process_max_fds x\nprocess_max_fds 1000\nprocess_open_fds %d\n", tt.open)
-		finds(t, usedFiles(t.Context(), addr), "files in use", tt.verdict, fmt.Sprintf("%d of 1000", tt.open))
+		finds(t, usedFiles(t.Context(), addr, false), "files in use", tt.verdict, fmt.Sprintf("%d of 1000", tt.open))
 	}
+	secure := httptest.NewTLSServer(s.Config.Handler)
+	defer secure.Close()
+	finds(t, usedFiles(t.Context(), strings.TrimPrefix(secure.URL, "https://"), true), "files in use", Wrong, "950 of 1000")
 	text = "other 1\n"
-	finds(t, usedFiles(t.Context(), strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1)), "files in use", Unknown, "does not tell")
-	finds(t, usedFiles(t.Context(), "127.0.0.1:1"), "files in use", OK, "no process serves")
-	if found := usedFiles(context.Background(), "127.0.0.1:0"); found != nil {
+	finds(t, usedFiles(t.Context(), strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1), false), "files in use", Unknown, "does not tell")
+	finds(t, usedFiles(t.Context(), "127.0.0.1:1", false), "files in use", OK, "no process serves")
+	if found := usedFiles(context.Background(), "127.0.0.1:0", false); found != nil {
 		t.Errorf("of no port: %+v", found)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 
 	"gopush/internal/cert"
@@ -13,7 +14,7 @@ import (
 )
 
 // certificates are what the roles of this process show; nil: it is plain text there.
-type certificates struct{ comet, web, rpc *cert.Source }
+type certificates struct{ comet, web, rpc, ops *cert.Source }
 
 // openCertificates reads what the settings name for the roles that run, and again with
 // each reload. All comets have that of Settings.Comet.
@@ -36,6 +37,9 @@ func (s *System) openCertificates() (err error) {
 	if set.RPC.TLS() {
 		s.certs.rpc = open("rpc", cert.Files{Cert: set.RPC.TLSCert, Key: set.RPC.TLSKey, CA: set.RPC.TLSCA})
 	}
+	if set.OpsTLS() {
+		s.certs.ops = open("ops", cert.Files{Cert: set.OpsTLSCert, Key: set.OpsTLSKey})
+	}
 	return err
 }
 
@@ -54,6 +58,9 @@ func renewal(listener string, source *cert.Source) preparation {
 // secure puts TLS on the listeners that have a certificate. The RPC servers make their
 // own handshakes. HTTP/2 is not offered, as a websocket cannot be opened in it.
 func (ls *listeners) secure(certs *certificates, tcp bool) {
+	if certs.ops != nil {
+		ls.ops = tls.NewListener(ls.ops, certs.ops.Server("http/1.1"))
+	}
 	if certs.web != nil {
 		ls.public = tls.NewListener(ls.public, certs.web.Server("http/1.1"))
 		ls.admin = tls.NewListener(ls.admin, certs.web.Server("http/1.1"))
@@ -87,25 +94,36 @@ func (s *System) rpcTLS() func() *tls.Config {
 	return func() *tls.Config { return s.certs.rpc.Client(s.cfg.Settings.RPC.TLSName) }
 }
 
-// warnPlain names, in one line, the listeners that others than this machine reach without
-// TLS. That is allowed: clients of protocol v1 speak none, and something before this
-// process may do it.
-func (s *System) warnPlain() {
-	var open []string
+// warnOpen names, in a line each, the listeners that others than this machine reach without
+// TLS, and those that they read messages from without a token. Both are allowed: clients of
+// protocol v1 may have neither, and something before this process may do it.
+func (s *System) warnOpen() {
+	var plain, open []string
 	look := func(setting, addr string, secure bool) {
 		host, _, err := net.SplitHostPort(addr)
-		if !secure && err == nil && !net.ParseIP(host).IsLoopback() {
+		if err != nil || net.ParseIP(host).IsLoopback() {
+			return
+		}
+		if !secure {
+			plain = append(plain, setting+" "+addr)
+		}
+		if !s.cfg.Settings.Tokens.Required && slices.Contains([]string{"comet.http", "comet.tcp", "web.public"}, setting) {
 			open = append(open, setting+" "+addr)
 		}
 	}
+	look("ops", s.addrs.Ops, s.addrs.OpsTLS)
 	look("web.public", s.addrs.Public, s.addrs.TLS)
 	look("web.admin", s.addrs.Admin, s.addrs.TLS)
 	for _, c := range s.addrs.Comets {
 		look("comet.http", c.HTTP, c.TLS)
 		look("comet.tcp", c.TCP, c.TCPTLS)
 	}
-	if len(open) > 0 {
+	if len(plain) > 0 {
 		s.log.Warn("listeners that other machines reach have no TLS: what is said there can be read and changed on the way",
+			slog.String("listeners", strings.Join(plain, ", ")))
+	}
+	if len(open) > 0 {
+		s.log.Warn("listeners that other machines reach want no token: whoever knows or guesses a key reads its messages; see tokens.required",
 			slog.String("listeners", strings.Join(open, ", ")))
 	}
 }

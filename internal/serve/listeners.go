@@ -17,8 +17,9 @@ type Addrs struct {
 	Ops     string       `json:"ops"`
 	Message string       `json:"message_rpc,omitempty"`
 	Comets  []CometAddrs `json:"comets,omitempty"`
-	// TLS says that Public and Admin are spoken to over TLS.
-	TLS bool `json:"tls,omitempty"`
+	// TLS says that Public and Admin are spoken to over TLS; OpsTLS, that Ops is.
+	TLS    bool `json:"tls,omitempty"`
+	OpsTLS bool `json:"ops_tls,omitempty"`
 }
 
 // CometAddrs are those of one comet.
@@ -95,7 +96,7 @@ func (ls *listeners) close() {
 func (ls *listeners) addrs(cfg *Config) Addrs {
 	s := &cfg.Settings
 	a := Addrs{Public: addrOf(ls.public), Admin: addrOf(ls.admin), Ops: addrOf(ls.ops), Message: addrOf(ls.message)}
-	a.TLS = a.Public != "" && s.Web.TLS()
+	a.TLS, a.OpsTLS = a.Public != "" && s.Web.TLS(), s.OpsTLS()
 	for i, c := range cfg.comets() {
 		l := ls.comets[i]
 		a.Comets = append(a.Comets, CometAddrs{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gopush/internal/cert"
 	"gopush/internal/config"
 	"gopush/message"
 	"gopush/message/embedded"
@@ -36,11 +37,15 @@ func (s *stubborn) say(err error) { s.why.Store(&err) }
 // reasons asks readiness, as an operator does.
 func reasons(t *testing.T, sys *System) (status int, parts map[string]string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+sys.Addrs().Ops+"/readyz", nil)
+	scheme := "http://"
+	if sys.Addrs().OpsTLS {
+		scheme = "https://"
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+sys.Addrs().Ops+"/readyz", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: cert.ThisMachine()}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, nil // it does not listen yet

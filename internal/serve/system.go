@@ -93,7 +93,7 @@ func (s *System) open() (err error) {
 	}
 	s.addrs = s.listeners.addrs(cfg)
 	s.listeners.secure(&s.certs, cfg.Settings.Comet.TLSTCP)
-	s.warnPlain()
+	s.warnOpen()
 	if err := s.onReload(s.logLevel); err != nil {
 		return err
 	}

@@ -27,8 +27,8 @@ import (
 
 // identities are the certificates of the roles, of one authority.
 type identities struct {
-	ca              *certtest.Authority
-	comet, web, rpc certtest.Files
+	ca                   *certtest.Authority
+	comet, web, rpc, ops certtest.Files
 }
 
 // issue makes new ones, in the same files as before. That between the roles is for a name,
@@ -37,6 +37,7 @@ func (i *identities) issue(t *testing.T) {
 	t.Helper()
 	i.comet = i.ca.Issue(t, "comet", []string{"127.0.0.1"}, nil)
 	i.web = i.ca.Issue(t, "web", []string{"127.0.0.1"}, nil)
+	i.ops = i.ca.Issue(t, "ops", []string{"127.0.0.1"}, nil)
 	i.rpc = i.ca.Issue(t, "rpc", []string{"role.gopush.test"}, nil)
 }
 
@@ -48,6 +49,7 @@ func secured(t *testing.T) (config.Serve, *identities) {
 	s := settings(t, t.TempDir())
 	s.Comet.TLSCert, s.Comet.TLSKey, s.Comet.TLSTCP = i.comet.Cert, i.comet.Key, true
 	s.Web.TLSCert, s.Web.TLSKey = i.web.Cert, i.web.Key
+	s.OpsTLSCert, s.OpsTLSKey = i.ops.Cert, i.ops.Key
 	s.RPC = config.RPC{TLSCert: i.rpc.Cert, TLSKey: i.rpc.Key, TLSCA: i.ca.File, TLSName: "role.gopush.test"}
 	return s, i
 }
@@ -136,7 +138,7 @@ func (c *cluster) shown(trust, role *tls.Config) map[string]string {
 	a, found := c.sys.Addrs(), make(map[string]string)
 	for listener, addr := range map[string]string{
 		"web.public": a.Public, "web.admin": a.Admin, "comet.http": a.Comets[0].HTTP, "comet.tcp": a.Comets[0].TCP,
-		"comet.rpc": a.Comets[0].RPC, "message.rpc": a.Message,
+		"comet.rpc": a.Comets[0].RPC, "message.rpc": a.Message, "ops": a.Ops,
 	} {
 		cfg := trust
 		if strings.HasSuffix(listener, ".rpc") {
@@ -199,7 +201,7 @@ func TestEverythingOverTLS(t *testing.T) {
 			t.Errorf("a new client hears %s, want %s", got, want)
 		}
 	}
-	for _, addr := range []string{c.sys.Addrs().Public, c.sys.Addrs().Comets[0].HTTP} {
+	for _, addr := range []string{c.sys.Addrs().Public, c.sys.Addrs().Comets[0].HTTP, c.sys.Addrs().Ops} {
 		resp, err := http.Get("http://" + addr + "/v2/time")
 		if err != nil {
 			t.Fatal(err)
@@ -246,13 +248,13 @@ func TestBadCertificates(t *testing.T) {
 	if after := shown(); !maps.Equal(before, after) {
 		t.Errorf("some have changed: %v, %v", before, after)
 	}
-	if got := families(t, c.sys)["gopush_certificate_reload_failures_total"].GetMetric(); len(got) != 3 || got[2].GetCounter().GetValue() != 1 {
+	if got := families(t, c.sys)["gopush_certificate_reload_failures_total"].GetMetric(); len(got) != 4 || got[3].GetCounter().GetValue() != 1 {
 		t.Errorf("failures: %v", got)
 	}
 	if err := os.WriteFile(ids.web.Cert, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !c.sys.Reload(unchanged(s)) || !strings.Contains(log.String(), `changed="the certificate of comet, the certificate of web, the certificate of rpc"`) {
+	if !c.sys.Reload(unchanged(s)) || !strings.Contains(log.String(), `changed="the certificate of comet, the certificate of web, the certificate of rpc, the certificate of ops"`) {
 		t.Errorf("not reloaded: %s", log)
 	}
 	for listener, number := range shown() {
@@ -263,16 +265,16 @@ func TestBadCertificates(t *testing.T) {
 	if c.push("k", `1`) == "" {
 		t.Error("no push gets through")
 	}
-	if n := strings.Count(log.String(), "certificate in use"); n != 6 {
-		t.Errorf("%d certificates are said to be in use, want 3 twice: %s", n, log)
+	if n := strings.Count(log.String(), "certificate in use"); n != 8 {
+		t.Errorf("%d certificates are said to be in use, want 4 twice: %s", n, log)
 	}
 }
 
-// TestPlainWarning: one line names what others reach without TLS; what is on loopback or has a
-// certificate is not in it.
+// TestOpenWarning: one line names what others reach without TLS; what is on loopback or has a
+// certificate is not in it. Another names what they read messages from without a token.
 //
-// Broken once by not looking at web.public.
-func TestPlainWarning(t *testing.T) {
+// Broken once by not looking at web.public, and once by not asking whether tokens are required.
+func TestOpenWarning(t *testing.T) {
 	s, _ := secured(t)
 	s.Comet.TLSTCP = false
 	s.Comet.HTTP, s.Comet.TCP, s.Web.Public = "0.0.0.0:0", "0.0.0.0:0", "0.0.0.0:0"
@@ -289,23 +291,31 @@ func TestPlainWarning(t *testing.T) {
 		}
 		return text.String()
 	}
-	all := regexp.MustCompile(`have no TLS: .*listeners="(.*)"\n`)
+	all := regexp.MustCompile(`(have no TLS|want no token): .*listeners="(.*)"\n`)
 	ports := regexp.MustCompile(` \[::\]:[0-9]+`)
 	without := s
 	without.Web.TLSCert, without.Web.TLSKey = "", ""
+	without.Ops, without.OpsTLSCert, without.OpsTLSKey, without.InsecureOps = "0.0.0.0:0", "", "", true
+	required := s
+	required.Tokens.Required, required.Tokens.KeysFile = true, filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(required.Tokens.KeysFile, []byte(keyLine("s", tokenSecret)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const tokens = "want no token: web.public, comet.http, comet.tcp"
 	for _, tt := range []struct {
 		name string
 		s    config.Serve
 		want []string
 	}{
-		{"with certificates", s, []string{"comet.tcp"}},
-		{"without one of web", without, []string{"web.public, comet.tcp"}},
+		{"with certificates", s, []string{"have no TLS: comet.tcp", tokens}},
+		{"without one of web", without, []string{"have no TLS: ops, web.public, comet.tcp", tokens}},
+		{"with tokens", required, []string{"have no TLS: comet.tcp"}},
 		{"on loopback", settings(t, t.TempDir()), nil},
 	} {
 		text := log(tt.s)
 		var got []string
 		for _, m := range all.FindAllStringSubmatch(text, -1) {
-			got = append(got, ports.ReplaceAllString(m[1], ""))
+			got = append(got, m[1]+": "+ports.ReplaceAllString(m[2], ""))
 		}
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q; the log: %s", tt.name, got, tt.want, text)

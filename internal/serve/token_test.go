@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,6 +32,34 @@ func TestAdminToken(t *testing.T) {
 	other, err := adminToken(filepath.Join(t.TempDir(), tokenFile), quiet)
 	if err != nil || other.token == made.token {
 		t.Errorf("two folders have the same token: %v", err)
+	}
+}
+
+// TestAdminTokenIsMadeAnew: what lies where it is written first, such as a file that others can read or a
+// link to one, does not get it.
+//
+// Broken once by writing into what is there.
+func TestAdminTokenIsMadeAnew(t *testing.T) {
+	for name, lay := range map[string]func(target, temp string) error{
+		"a file that others read": func(_, temp string) error { return os.WriteFile(temp, nil, 0o644) },
+		"a link":                  os.Symlink,
+	} {
+		dir := t.TempDir()
+		path, target := filepath.Join(dir, tokenFile), filepath.Join(dir, "of-another")
+		if err := errors.Join(os.WriteFile(target, nil, 0o644), lay(target, path+".tmp")); err != nil {
+			t.Fatal(err)
+		}
+		made, err := adminToken(path, quiet)
+		if err != nil || made.token == "" {
+			t.Fatalf("%s: %+v, %v", name, made, err)
+		}
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+		if b, err := os.ReadFile(target); err != nil || len(b) > 0 {
+			t.Errorf("%s: another file has %q, %v", name, b, err)
+		}
 	}
 }
 

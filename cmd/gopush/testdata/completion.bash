@@ -115,8 +115,8 @@ _gopush_at() {
         valued=' --config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --checkpoint '
         ;;
     'health')
-        flags='--help --json --ops --ready --timeout '
-        valued=' --ops --timeout '
+        flags='--help --json --ops --ready --timeout --ca '
+        valued=' --ops --timeout --ca '
         ;;
     'bench')
         flags='--help --json --rate --duration --warmup --size --keys --readers --fetch --public --batch --connections --in-flight --idempotency --settle --keep --ops --yes-really --quiet --web --admin --token-file --data --timeout --ca '
@@ -178,6 +178,7 @@ _gopush_value() {
     'import redis --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'import redis --password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'import redis --checkpoint') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'health --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'bench --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

@@ -73,7 +73,7 @@ function __gopush_at
                 set option $word
             case 'import redis --config' 'import redis --zookeeper' 'import redis --znode-parent' 'import redis --table' 'import redis --server' 'import redis --db' 'import redis --password-file' 'import redis --prefix' 'import redis --match' 'import redis --rate' 'import redis --checkpoint' 
                 set option $word
-            case 'health --ops' 'health --timeout' 
+            case 'health --ops' 'health --timeout' 'health --ca' 
                 set option $word
             case 'bench --rate' 'bench --duration' 'bench --warmup' 'bench --size' 'bench --keys' 'bench --readers' 'bench --fetch' 'bench --public' 'bench --connections' 'bench --in-flight' 'bench --settle' 'bench --ops' 'bench --web' 'bench --admin' 'bench --token-file' 'bench --data' 'bench --timeout' 'bench --ca' 
                 set option $word
@@ -324,6 +324,7 @@ complete -c gopush -n '__gopush_at health' -l json -d 'Write results and errors 
 complete -c gopush -n '__gopush_at health' -l ops -d 'Ops listener of the process, default 127.0.0.1:6971.' -x
 complete -c gopush -n '__gopush_at health' -l ready -d 'Ask whether it can serve, not only whether it lives.'
 complete -c gopush -n '__gopush_at health' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at health' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at bench' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at bench' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at bench' -l rate -d 'Pushes per second, default 1000.' -x

@@ -383,8 +383,9 @@ _gopush_at() {
             '--ops:Ops listener of the process, default 127.0.0.1\:6971.'
             '--ready:Ask whether it can serve, not only whether it lives.'
             '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--ops --timeout )
+        valued=(--ops --timeout --ca )
         ;;
     'bench')
         flags=(
@@ -489,6 +490,7 @@ _gopush_value() {
     'import redis --config') _files ;;
     'import redis --password-file') _files ;;
     'import redis --checkpoint') _files ;;
+    'health --ca') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
     'bench --ca') _files ;;
