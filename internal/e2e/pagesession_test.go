@@ -38,7 +38,7 @@ type session struct {
 
 // blockTime bounds one block. The longest make a table on HBase, and another to try a
 // compression with.
-const blockTime = 4 * time.Minute
+const blockTime = 1 * time.Minute
 
 // usual are the ports of a first start, with the settings that are theirs.
 var usual = map[string]string{
@@ -65,6 +65,9 @@ func newSession(t *testing.T, bin, needs string) *session {
 		return s
 	case "hbase":
 		s.hbase(t)
+	case "table":
+		s.hbase(t)
+		s.gopush(t, "migrate", "up")
 	case "redis":
 		s.hbase(t, "redis1:6379", redistest.Start(t, "..."), "redis2:6379", redistest.Start(t, "..."))
 	}
@@ -96,16 +99,20 @@ func (s *session) hbase(t *testing.T, more ...string) {
 	own := namespace + ":" + strings.ToLower(rand.Text())
 	s.words = strings.NewReplacer(append(more,
 		"zk1.example.org:2181,zk2.example.org:2181", zookeeper, "zk1.example.org:2181", zookeeper, "127.0.0.1:21810", zookeeper,
-		"gopush:look", own+"_look", "gopush:messages", own, "/tmp/look", filepath.Join(s.dir, "look"),
+		"gopush:look", own+"_look", "gopush:messages", own, "/tmp/look", filepath.Join(s.dir, "look"), "--ports-from 17000", "--ports-from 0",
 	)...)
-	s.env = append(s.env, "GOPUSH_TABLE="+own)
-	t.Cleanup(func() {
-		cmd := exec.Command(filepath.Join(s.bin, "gopush"), "migrate", "down", "--to", "0", "--zookeeper", zookeeper, "--lose-messages", own)
-		cmd.Env = s.env
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", cmd, err, out)
-		}
-	})
+	s.env = append(s.env, "GOPUSH_TABLE="+own, "GOPUSH_ZOOKEEPER="+zookeeper)
+	t.Cleanup(func() { s.gopush(t, "migrate", "down", "--to", "0", "--lose-messages", own) })
+}
+
+// gopush runs a command of the tools, which has to do what it is told.
+func (s *session) gopush(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, "gopush"), args...)
+	cmd.Dir, cmd.Env = s.dir, s.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", cmd, err, out)
+	}
 }
 
 // serves has the page's addresses lead to a server.
@@ -194,6 +201,9 @@ func printed(out string) map[string]string {
 	ports := make(map[string]string)
 	for _, m := range address.FindAllStringSubmatch(out, -1) {
 		ports[names[m[1]]] = m[2]
+		if m[1] == "public API" {
+			ports["17000"] = m[2] // with --ports-from 17000
+		}
 	}
 	return ports
 }

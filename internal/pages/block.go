@@ -34,8 +34,9 @@ type Block struct {
 //	serve  a gopush serve of its own, with its data in ./gopush-data
 //	alone  nothing: it starts what it needs
 //	hbase  a real HBase
+//	table  the same, with the table of messages
 //	redis  a real HBase, and two of Redis
-var Needs = []string{"serve", "alone", "hbase", "redis"}
+var Needs = []string{"serve", "alone", "hbase", "table", "redis"}
 
 var (
 	testMark   = regexp.MustCompile(`^<!-- test: ([a-z]+)((?: +[a-z]+='[^']*'| +stays)*) -->$`)

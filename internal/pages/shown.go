@@ -90,7 +90,11 @@ func (ids IDs) Find(s Shown, output string) error {
 		last = at[1]
 	}
 	pattern.WriteString(regexp.QuoteMeta(s.Text[last:]))
-	m := regexp.MustCompile(pattern.String()).FindStringSubmatch(output)
+	shown, err := regexp.Compile(pattern.String())
+	if err != nil {
+		return fmt.Errorf("the page shows what is no text: %w", err)
+	}
+	m := shown.FindStringSubmatch(output)
 	if m == nil {
 		return fmt.Errorf("the page shows %s, and that is not in the output", ids.In(s.Text))
 	}
