@@ -84,7 +84,7 @@ all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEP
 
 test-scenarios: ## the scenarios on HBase
 	$(STAGE) 'the scenarios on HBase'
-	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^(TestFaults|TestNegativeControls|TestSnapshot|TestPages)$$' ./internal/e2e
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^(TestFaults|TestNegativeControls|TestSnapshot|TestPages|TestFigures)$$' ./internal/e2e
 
 test-fleets: ## clusters of processes, and faults of ZooKeeper
 	$(STAGE) 'faults of ZooKeeper'
@@ -160,8 +160,11 @@ proto: $(PROTOGEN) $(GRPCGEN) ## generate internal/rpc/pb from its .proto file (
 		--plugin=protoc-gen-go-grpc=$(GRPCGEN) --go-grpc_out=. --go-grpc_opt=paths=source_relative \
 		gopush.proto
 
-docs: ## check the links and words of the documentation
+docs: ## check the links, words and names of the documentation, and run its commands
 	@$(GO) test -count=1 -run '^(TestLinks|TestForbidden)' ./internal/arch
+	@$(GO) test -count=1 ./internal/pages
+	@$(GO) test -count=1 -run '^TestPagesCommands$$' ./cmd/gopush
+	@$(GO) test -count=1 -run '^(TestPages|TestFigures)$$' ./internal/e2e
 
 clean: ## remove what was built; data folders stay
 	@rm -rf build
