@@ -160,3 +160,28 @@ func TestCloseCodes(t *testing.T) {
 		}
 	}
 }
+
+// Every package has its place on the page of the architecture.
+//
+// Broken once by a package that it does not have.
+func TestPackages(t *testing.T) {
+	page := read(t, "docs/architecture.md")
+	dirs := make(map[string]bool)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && slices.Contains([]string{".git", "build", "testdata", "node_modules"}, d.Name()) {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) == ".go" {
+			dirs[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../")] = true
+		}
+		return err
+	})
+	if err != nil || len(dirs) < 30 {
+		t.Fatalf("%d packages, %v", len(dirs), err)
+	}
+	for dir := range dirs {
+		if !strings.Contains(page, "`"+dir+"`") && !strings.Contains(page, "`"+path.Base(dir)+"`") {
+			t.Errorf("docs/architecture.md does not say what %s is for", dir)
+		}
+	}
+}
