@@ -36,7 +36,7 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench benchcmp \
+.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench figures benchcmp \
 	compose-up compose-down compose-test lint fmt check proto docs security clean
 
 help: ## list the targets
@@ -84,7 +84,7 @@ all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEP
 
 test-scenarios: ## the scenarios on HBase
 	$(STAGE) 'the scenarios on HBase'
-	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^(TestFaults|TestNegativeControls|TestSnapshot)$$' ./internal/e2e
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^(TestFaults|TestNegativeControls|TestSnapshot|TestPages|TestFigures)$$' ./internal/e2e
 
 test-fleets: ## clusters of processes, and faults of ZooKeeper
 	$(STAGE) 'faults of ZooKeeper'
@@ -127,6 +127,9 @@ bench: ## run the benchmarks into build/bench.txt; the run before becomes build/
 	@if [ -e build/bench.txt ]; then mv build/bench.txt build/bench.old.txt; fi
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 60m ./... | tee build/bench.txt
 
+figures: build ## measure one gopush serve with gopush bench, as README.md shows it; on a machine that does nothing else
+	@docs/figures.sh build/gopush
+
 benchcmp: $(BENCHSTAT) ## compare the last two benchmark runs (take COUNT=10 for both)
 	@$(BENCHSTAT) build/bench.old.txt build/bench.txt
 
@@ -157,8 +160,11 @@ proto: $(PROTOGEN) $(GRPCGEN) ## generate internal/rpc/pb from its .proto file (
 		--plugin=protoc-gen-go-grpc=$(GRPCGEN) --go-grpc_out=. --go-grpc_opt=paths=source_relative \
 		gopush.proto
 
-docs: ## check the links and words of the documentation
+docs: ## check the links, words and names of the documentation, and run its commands
 	@$(GO) test -count=1 -run '^(TestLinks|TestForbidden)' ./internal/arch
+	@$(GO) test -count=1 ./internal/pages
+	@$(GO) test -count=1 -run '^TestPagesCommands$$' ./cmd/gopush
+	@$(GO) test -count=1 -run '^(TestPages|TestFigures)$$' ./internal/e2e
 
 # The last column of the tables there is `folder`: TestA, TestB; ... ; a test of internal/arch holds it to that.
 security: ## the tests that docs/security-tests.md names, each with its result

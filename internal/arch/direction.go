@@ -82,12 +82,12 @@ var Layers = map[string]Layer{
 	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert", "internal/coord/zk"), Tests: []string{"internal/cert/certtest"}},
 
 	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/token", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
-	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/apitest", "internal/trace/tracetest"}},
+	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/apitest", "internal/pages", "internal/trace/tracetest"}},
 	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/cert/certtest", "internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/web":          {Imports: []string{"internal/command", "internal/serve"}},
-	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/oldredis", "internal/serve", "internal/token", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/oldredis/redistest", "internal/cert/certtest"}},
+	"cmd/gopush":       {Imports: []string{"comet/client", "hbase", "internal/bench", "internal/cert", "internal/command", "internal/config", "internal/daemon", "internal/doctor", "internal/push", "internal/oldredis", "internal/serve", "internal/token", "migrations"}, Tests: []string{"hbase/hbasetest", "internal/oldredis/redistest", "internal/cert/certtest", "internal/pages"}},
 
 	// Only tests: what they hold together is the whole.
 	"docker/promtest": {Tests: []string{"internal/cert/certtest", "docker/grafana", "hbase", "internal/config", "internal/e2e", "internal/serve", "message"}},
@@ -97,6 +97,8 @@ var Layers = map[string]Layer{
 
 	// Arithmetic for a page of docs.
 	"internal/scale": {},
+	// Reads the pages of docs; what they say of settings and packages is held to the code.
+	"internal/pages": {Tests: []string{"internal/config"}},
 
 	"internal/arch":          {},
 	"internal/arch/testgate": {},
