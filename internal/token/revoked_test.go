@@ -171,12 +171,12 @@ func TestFollowWithoutStore(t *testing.T) {
 		}
 		s.add(fmt.Sprintf(`{"id":"x","until":%d}`, time.Now().Add(24*time.Hour).UnixMilli()))
 		s.set(false)
-		time.Sleep(followEvery)
+		<-time.After(followEvery)
 		if verified(a, token) != push.KindTokenRevoked || verified(a, other) != "" {
 			t.Errorf("with the store: %q and %q", verified(a, token), verified(a, other))
 		}
 		s.set(true)
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		_, read := a.Revoked()
 		if verified(a, token) != push.KindTokenRevoked || verified(a, other) != "" || time.Since(read) < 59*time.Minute {
 			t.Errorf("after an hour without: %q and %q, read %s", verified(a, token), verified(a, other), read)
@@ -199,11 +199,11 @@ func TestRevocationEnds(t *testing.T) {
 		if got := verified(a, mint("x")); got != push.KindTokenRevoked {
 			t.Errorf("revoked: %q", got)
 		}
-		time.Sleep(time.Hour + outlives/2)
+		<-time.After(time.Hour + outlives/2)
 		if got := verified(a, mint("x")); got != push.KindTokenRevoked {
 			t.Errorf("on a clock that is behind: %q", got)
 		}
-		time.Sleep(outlives)
+		<-time.After(outlives)
 		if n, _ := a.Revoked(); n != 0 || verified(a, mint("x")) != "" {
 			t.Errorf("%d are kept for ever", n)
 		}
