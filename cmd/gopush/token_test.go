@@ -102,3 +102,27 @@ func TestTokenOfTheServer(t *testing.T) {
 		t.Errorf("%+v; the server was asked %s", got, asked)
 	}
 }
+
+// A token is revoked by its name; the token itself does not leave the machine.
+//
+// Broken once by leaving the end out.
+func TestTokenRevoke(t *testing.T) {
+	asked := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.URL.RequestURI() + " " + r.Header.Get("Authorization")
+		_, _ = w.Write([]byte(`{"id":"a/b","expires_at":1798675200000}`))
+	}))
+	defer s.Close()
+	t.Setenv("GOPUSH_TOKEN", "admins-own")
+	got := gopush(t, "", "token", "revoke", "a/b", "--until", "2026-12-31T00:00:00Z", "--admin", s.URL)
+	if want := "DELETE /v2/tokens/a%2Fb?expires_at=1798675200000 Bearer admins-own"; got.code != exitOK || asked != want || !strings.HasPrefix(got.out, "revoked a/b; refused until 2026-12-3") {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+	if got := gopush(t, "", "--json", "token", "revoke", "x", "--admin", s.URL); got.code != exitOK || got.out != `{"id":"a/b","expires_at":1798675200000}`+"\n" || strings.Contains(asked, "expires_at") {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+	asked = ""
+	if got := gopush(t, "", "token", "revoke", strings.Repeat("x", 65), "--admin", s.URL); got.code != exitUsage || asked != "" || !strings.Contains(got.err, "not the token") {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+}
