@@ -55,6 +55,7 @@ func (n *Node) mux() http.Handler {
 	mux.HandleFunc("GET /sub", n.serveV1)
 	mux.HandleFunc("GET /v2/stream", n.serveV2)
 	mux.HandleFunc("GET /v2/events", n.serveSSE)
+	mux.HandleFunc("OPTIONS /v2/events", n.preflight)
 	return mux
 }
 
