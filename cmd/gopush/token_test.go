@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gopush/internal/push"
 )
 
 // A key is made, a token is minted with it, and verified; with the public half alone it is
@@ -124,5 +126,22 @@ func TestTokenRevoke(t *testing.T) {
 	asked = ""
 	if got := gopush(t, "", "token", "revoke", strings.Repeat("x", 65), "--admin", s.URL); got.code != exitUsage || asked != "" || !strings.Contains(got.err, "not the token") {
 		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+}
+
+// A stream that was ended for good is not to be tried again: the hint says what to change.
+//
+// Broken once by the hints of HTTP: nothing was done, try again.
+func TestHintOfAClose(t *testing.T) {
+	for code, want := range map[push.Kind]string{
+		push.KindRateLimited: "comet.max_per_key", push.KindTokenRevoked: "GOPUSH_CLIENT_TOKEN", push.KindUnauthenticated: "GOPUSH_CLIENT_TOKEN",
+	} {
+		p := &problem{Code: code, closed: true}
+		if got := hint(p); !strings.Contains(got, want) || exitCode(p) != exitRefused {
+			t.Errorf("%s: %q, exit %d", code, got, exitCode(p))
+		}
+	}
+	if got := hint(&problem{Code: push.KindConflict, path: "/v2/tokens/x"}); got != "" {
+		t.Errorf("too many revocations: %q", got)
 	}
 }
