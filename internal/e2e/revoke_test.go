@@ -135,7 +135,8 @@ func (r *revoking) read(name string) string {
 
 // opened are connections with one token, one of each kind.
 type opened struct {
-	ws, sse  Stream
+	ws       wsStream
+	sse      Stream
 	tcp, sub V1Conn
 }
 
@@ -268,7 +269,7 @@ func (r *revoking) refused(name string) {
 	r.t.Helper()
 	other := r.connect("kept")
 	token := r.tokens[name]
-	if err := other.ws.(wsStream).Send(OpText, `{"type":"token","token":"`+token+`"}`); err != nil {
+	if err := other.ws.Send(OpText, `{"type":"token","token":"`+token+`"}`); err != nil {
 		r.t.Fatal(err)
 	}
 	if _, err := ReadUntil(other.ws, "never", time.Minute); closeCode(err) != 4106 {
