@@ -46,7 +46,7 @@ func (n *Node) otherMethod(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 	case r.Method == http.MethodOptions:
 		w.Header().Set("Allow", "GET, OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
+		n.preflight(w, r)
 	default:
 		w.Header().Set("Allow", "GET, OPTIONS")
 		n.sayProblem(w, push.E(kindMethod, "the path does not know %s; the Allow header names what it knows", r.Method))

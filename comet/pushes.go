@@ -63,7 +63,7 @@ func (n *Node) begin(key push.Key, op *operation) {
 			n.release(ch, 1)
 		}
 	default:
-		if op.kind == opStore || op.kind == opTransient {
+		if (op.kind == opStore || op.kind == opTransient) && key != push.RevokedKey { // no pusher's own
 			n.busiest.count(key, op.since)
 		}
 		if start {

@@ -319,3 +319,43 @@ func TestForbiddenKeysLookAlike(t *testing.T) {
 		t.Errorf("%d reads, answers: %v", reads-before, answers)
 	}
 }
+
+// A page of an allowed origin is told that it may show a token; any other is told nothing.
+//
+// Broken once by telling every origin, and once by leaving Authorization out.
+func TestPreflight(t *testing.T) {
+	const app = "https://app.example"
+	for _, tt := range []struct {
+		origins      []string
+		origin, want string
+	}{
+		{nil, app, "*"},
+		{[]string{app}, app, app},
+		{[]string{app}, "https://evil.example", ""},
+		{[]string{app}, "null", ""},
+		{[]string{app}, "", ""},
+	} {
+		n, _ := withTokens(t)
+		l := *n.limits.Load()
+		l.Origins = tt.origins
+		n.SetLimits(l)
+		r := httptest.NewRequest(http.MethodOptions, "/v2/events?key=a", nil)
+		r.Header.Set("Origin", tt.origin)
+		r.Header.Set("Access-Control-Request-Method", "GET")
+		r.Header.Set("Access-Control-Request-Headers", "authorization")
+		w := httptest.NewRecorder()
+		n.mux().ServeHTTP(w, r)
+		h := w.Header()
+		if got := h.Get("Access-Control-Allow-Origin"); w.Code != http.StatusNoContent || got != tt.want || h.Get("Vary") != "Origin" {
+			t.Errorf("%q with %v: %d %v", tt.origin, tt.origins, w.Code, h)
+		}
+		for name, want := range map[string]string{"Access-Control-Allow-Headers": "Authorization, Last-Event-ID", "Access-Control-Allow-Methods": "GET"} {
+			if tt.want == "" {
+				want = ""
+			}
+			if got := h.Get(name); got != want {
+				t.Errorf("%q with %v: %s is %q", tt.origin, tt.origins, name, got)
+			}
+		}
+	}
+}

@@ -56,11 +56,13 @@ func TestRefusesKeys(t *testing.T) {
 			t.Errorf("a write to %.10q was answered %v", key, got)
 		}
 	}
-	var got error
-	w := push.Write{Key: push.PublicKey, Messages: []push.Message{msg(16, `1`)}}
-	n.Save(t.Context(), []push.Write{w}, func(_ int, _ push.Written, err error) { got = err })
-	if got != nil {
-		t.Errorf("a write to the public stream was answered %v", got)
+	for _, key := range []push.Key{push.PublicKey, push.RevokedKey} {
+		var got error
+		w := push.Write{Key: key, Messages: []push.Message{msg(16, `1`)}}
+		n.Save(t.Context(), []push.Write{w}, func(_ int, _ push.Written, err error) { got = err })
+		if got != nil {
+			t.Errorf("a write to the roles' own %q was answered %v", key, got)
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func check(w push.Write) error {
 	if len(w.Messages) == 0 || len(w.Messages) > push.MaxBurstMessages {
 		return push.E(push.KindInternal, "a write of %d messages; 1 to %d fit into a row", len(w.Messages), push.MaxBurstMessages)
 	}
-	if !w.Key.Public() {
+	if !w.Key.Reserved() {
 		if _, err := push.ParseKey(string(w.Key)); err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ const (
 	actDrain       = "drain"
 	actRemoveGroup = "remove_group"
 	actMint        = "mint_token"
+	actRevoke      = "revoke_token"
 )
 
 // told notes who sent the request, for the audit log.

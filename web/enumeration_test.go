@@ -29,6 +29,12 @@ func (bearers) Mint(push.Grant, time.Time) (string, push.Grant, error) {
 	return "", push.Grant{}, push.E(push.KindConflict, "none are made")
 }
 
+func (bearers) Revoke(r push.Revocation, _ time.Time) (*push.Push, push.Revocation, error) {
+	return nil, r, nil
+}
+
+func (bearers) Learn(...push.Revocation) {}
+
 // requiring is a server whose clients need tokens.
 func requiring(t *testing.T, c *cluster) *Server {
 	t.Helper()

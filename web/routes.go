@@ -53,6 +53,7 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodGet, "/v2/top", v2(s.getTop)},
 		{http.MethodGet, "/v2/nodes", v2(s.getNodes)},
 		{http.MethodPost, "/v2/tokens", s.audited(actMint, v2(s.postToken))},
+		{http.MethodDelete, "/v2/tokens/{id}", s.audited(actRevoke, v2(s.deleteToken))},
 		{http.MethodPost, "/v2/nodes/{group}/drain", s.audited(actDrain, v2(s.postDrain))},
 		{http.MethodDelete, "/v2/nodes/{group}", s.audited(actRemoveGroup, v2(s.deleteGroup))},
 	}

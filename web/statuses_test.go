@@ -42,6 +42,7 @@ var sound = map[string]ask{
 	"getTop":         {target: "/v2/top"},
 	"getNodes":       {target: "/v2/nodes"},
 	"mintToken":      {target: "/v2/tokens", body: `{"key":"K"}`},
+	"revokeToken":    {target: "/v2/tokens/t-1"},
 	"postDrain":      {target: "/v2/nodes/node1/drain"},
 	"deleteGroup":    {target: "/v2/nodes/node2"},
 	"v1ServerGet":    {target: "/1/server/get?k=K&p=1"},
@@ -72,6 +73,7 @@ var wrong = map[string][]ask{
 	"getKey":         {{target: "/v2/keys/%00"}},
 	"getTop":         {{target: "/v2/top?limit=x"}},
 	"mintToken":      {{target: "/v2/tokens", body: `{"key":"K","ttl_s":0}`}},
+	"revokeToken":    {{target: "/v2/tokens/t-1?expires_at=x"}},
 	"postDrain":      {{target: "/v2/nodes/node1/drain?force=%f"}, {target: "/v2/nodes/nobody/drain"}, {target: "/v2/nodes/node3/drain"}},
 	"deleteGroup":    {{target: "/v2/nodes/nobody"}, {target: "/v2/nodes/node1"}},
 	"v1ServerGet":    {{target: "/1/server/get?k=K&p=3"}},
@@ -160,7 +162,7 @@ func worlds() []world {
 			"v1PushPublic": {{target: "/1/admin/push/public?expire=600", body: `11`}}, "v1PushMany": {sound["v1PushMany"]},
 			"v1Delete": {sound["v1Delete"]}, "v1DeleteAlias": {sound["v1DeleteAlias"]},
 		}},
-		{name: "no keys to sign with", asks: map[string][]ask{"mintToken": {sound["mintToken"]}}, deps: func(t *testing.T) Deps {
+		{name: "no keys to sign with", asks: map[string][]ask{"mintToken": {sound["mintToken"]}, "revokeToken": {sound["revokeToken"]}}, deps: func(t *testing.T) Deps {
 			d := healthy(t)
 			d.Tokens = nil
 			return d
@@ -370,3 +372,10 @@ func (minter) Verify(token string, _ time.Time) (push.Grant, error) {
 }
 
 func (m minter) Mint(g push.Grant, _ time.Time) (string, push.Grant, error) { return "made", g, m.err }
+
+func (minter) Revoke(r push.Revocation, now time.Time) (*push.Push, push.Revocation, error) {
+	r.Until = now.Add(time.Hour)
+	return &push.Push{Key: push.RevokedKey, Body: []byte(`1`), ExpiresAt: r.Until.UnixMilli()}, r, nil
+}
+
+func (minter) Learn(...push.Revocation) {}

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,12 +14,19 @@ import (
 
 // Tokens makes and checks the tokens of clients.
 type Tokens interface {
-	// Verify says what a token allows. Its errors are of KindUnauthenticated or
-	// KindTokenExpired.
+	// Verify says what a token allows. Its errors are of KindUnauthenticated,
+	// KindTokenExpired or KindTokenRevoked; any other means that it cannot be told right
+	// now.
 	Verify(token string, now time.Time) (push.Grant, error)
 	// Mint makes a token of g, and returns what it will be verified as. Its errors are of
 	// KindBadRequest, or of KindConflict when no key can sign.
 	Mint(g push.Grant, now time.Time) (string, push.Grant, error)
+	// Revoke gives the push that revokes tokens, nil if they are already, and the
+	// revocation with its end. Its errors are of KindBadRequest, or of KindConflict when
+	// there are too many.
+	Revoke(r push.Revocation, now time.Time) (*push.Push, push.Revocation, error)
+	// Learn takes in what was revoked.
+	Learn(all ...push.Revocation)
 }
 
 // mayRead checks that a token allows reading a key, and public messages if those are asked
@@ -72,7 +81,7 @@ type tokenReply struct {
 // postToken answers POST /v2/tokens: a token for a client, signed.
 func (s *Server) postToken(w http.ResponseWriter, r *http.Request) error {
 	if s.deps.Tokens == nil {
-		return push.E(push.KindConflict, "there are no keys to sign tokens with; set tokens.keys_file")
+		return errNoKeys()
 	}
 	if err := needType(r, "application/json"); err != nil {
 		return err
@@ -127,4 +136,60 @@ func parseToken(body []byte, now time.Time) (push.Grant, error) {
 		g.Expires = now.Add(time.Duration(*ask.TTL) * time.Second)
 	}
 	return g, nil
+}
+
+// errNoKeys is for a node that knows of no tokens.
+func errNoKeys() error {
+	return push.E(push.KindConflict, "there are no keys to sign tokens with; set tokens.keys_file")
+}
+
+// revokedReply says until when a token is refused.
+type revokedReply struct {
+	ID        string `json:"id"`
+	ExpiresAt int64  `json:"expires_at"` // milliseconds since 1970
+}
+
+// deleteToken answers DELETE /v2/tokens/ID: the token of that name is revoked. That is
+// durable when the answer comes; other nodes read it within seconds.
+func (s *Server) deleteToken(w http.ResponseWriter, r *http.Request) error {
+	if s.deps.Tokens == nil {
+		return errNoKeys()
+	}
+	asked, err := parseRevocation(r)
+	if err != nil {
+		return err
+	}
+	p, revoked, err := s.deps.Tokens.Revoke(asked, s.deps.Now())
+	if err != nil {
+		return err // without the id in the audit log: it may be a token
+	}
+	aim(w, slog.String("id", revoked.ID), slog.Time("expires", revoked.Until))
+	if p != nil {
+		p.RequestID = w.Header().Get(requestIDHeader)
+		// Revoking twice is fine, so that an unknown outcome is tried again.
+		err = s.withdraw(r.Context(), p.Key, func(ctx context.Context, c Comet) error {
+			_, err := await(ctx, c, *p)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		s.deps.Tokens.Learn(revoked)
+	}
+	return replyJSON(w, revokedReply{ID: revoked.ID, ExpiresAt: revoked.Until.UnixMilli()})
+}
+
+// parseRevocation reads which token is to be revoked, and until when.
+func parseRevocation(r *http.Request) (push.Revocation, error) {
+	asked := push.Revocation{ID: r.PathValue("id")}
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil || !q.Has("expires_at") {
+		return asked, err
+	}
+	ms, err := strconv.ParseInt(q.Get("expires_at"), 10, 64)
+	if err != nil || ms <= 0 {
+		return asked, push.E(push.KindBadRequest, "expires_at must be a whole number of milliseconds since 1970")
+	}
+	asked.Until = time.UnixMilli(ms)
+	return asked, nil
 }

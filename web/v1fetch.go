@@ -35,7 +35,11 @@ func (s *Server) v1MsgGet(f v1Form) http.HandlerFunc {
 		// are required have to learn it. There is no return code for this, so it is that of
 		// a bad parameter.
 		if err := s.mayRead(cmp.Or(bearer(r), q.Get(f.token)), ask.key, ask.public); err != nil {
-			f.reply(w, callback, "", &refusal{ret: retParam, err: err})
+			ret := retParam
+			if push.Is(err, push.KindStoreUnavailable) { // it is not known yet what is revoked
+				ret = retInternal
+			}
+			f.reply(w, callback, "", &refusal{ret: ret, err: err})
 			return
 		}
 		buf := s.buffer()

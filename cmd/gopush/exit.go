@@ -166,13 +166,16 @@ func hint(err error) string {
 
 // hint is by code, as the codes are what the protocol keeps stable.
 func (p *problem) hint() string {
+	if p.closed {
+		return p.closeHint()
+	}
 	switch p.Code {
 	case push.KindUnauthenticated:
 		return "Give the admin token: GOPUSH_TOKEN, --token-file, or --data with the server's data folder. gopush serve prints where it lies."
 	case push.KindForbidden:
 		return "The token is valid, but not for this."
 	case push.KindConflict:
-		if strings.HasPrefix(p.path, "/v2/nodes/") {
+		if strings.HasPrefix(p.path, "/v2/nodes/") || strings.HasPrefix(p.path, "/v2/tokens") {
 			return "" // the server has said what to do
 		}
 		return "Use another --idempotency-key for another message, or push the same data as before."
@@ -187,6 +190,18 @@ func (p *problem) hint() string {
 		return "Nothing was done; try again."
 	case push.KindInternal:
 		return "The log of the server has the cause" + p.trace() + "."
+	default:
+		return ""
+	}
+}
+
+// closeHint is for a stream that was ended for good: another try would end like it.
+func (p *problem) closeHint() string {
+	switch p.Code {
+	case push.KindRateLimited:
+		return "End one of the key's connections, or raise comet.max_per_key in the settings of the server."
+	case push.KindUnauthenticated, push.KindTokenExpired, push.KindTokenRevoked, push.KindForbidden:
+		return "Give a client token of the key in the variable GOPUSH_CLIENT_TOKEN; gopush token mint makes one."
 	default:
 		return ""
 	}

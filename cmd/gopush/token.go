@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 type tokenCmd struct {
 	Keygen keygenCmd `cmd:"" help:"Make a key that signs tokens, as a line for tokens.keys_file."`
 	Mint   mintCmd   `cmd:"" help:"Make a token: with a file of keys on this machine, or else over the admin API."`
+	Revoke revokeCmd `cmd:"" help:"Revoke a token by its name, on every node."`
 	Verify verifyCmd `cmd:"" help:"Say what a token allows, or what is wrong with it."`
 }
 
@@ -121,6 +124,46 @@ func (c *mintCmd) ask(ctx context.Context) (m minted, err error) {
 	}
 	_, err = r.call(ctx, &m)
 	return m, err
+}
+
+// revokeCmd takes a token back.
+type revokeCmd struct {
+	ID    string    `arg:"" name:"id" help:"Name of the token (jti), as mint --json and verify show it; never the token itself."`
+	Until time.Time `help:"Until when it is refused, such as its own end, as 2026-12-31T00:00:00Z; without it for as long as a token can be valid." format:"2006-01-02T15:04:05Z07:00" placeholder:"TIME"`
+	adminFlags
+}
+
+// revoked is the result, as --json shows it and as the server answers.
+type revoked struct {
+	ID        string `json:"id"`
+	ExpiresAt int64  `json:"expires_at"` // unix ms
+}
+
+// Run returns once that is durable.
+func (c *revokeCmd) Run(ctx context.Context, cli *commands, s streams) error {
+	if len(c.ID) > 64 { // it is not sent: it may be the token
+		return usage("the name of a token has at most 64 characters; give its jti, which gopush token verify shows, not the token")
+	}
+	admin, err := c.token()
+	if err != nil {
+		return err
+	}
+	r := request{
+		method: http.MethodDelete, base: c.Admin, path: "/v2/tokens/" + url.PathEscape(c.ID), timeout: c.Timeout, ca: &c.caFlag,
+		header: map[string]string{"Authorization": bearer(admin)},
+	}
+	if !c.Until.IsZero() {
+		r.query = url.Values{"expires_at": {strconv.FormatInt(c.Until.UnixMilli(), 10)}}
+	}
+	var done revoked
+	if _, err := r.call(ctx, &done); err != nil {
+		return err
+	}
+	if cli.JSON {
+		return writeJSON(s.out, done)
+	}
+	_, err = fmt.Fprintf(s.out, "revoked %s; refused until %s\n", done.ID, time.UnixMilli(done.ExpiresAt).Format(time.RFC3339))
+	return err
 }
 
 // verifyCmd checks a token with a file of keys.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gopush/internal/push"
 )
 
 // A key is made, a token is minted with it, and verified; with the public half alone it is
@@ -100,5 +102,46 @@ func TestTokenOfTheServer(t *testing.T) {
 	got := gopush(t, "", "token", "mint", "k", "--ttl", "2h", "--admin", s.URL)
 	if want := `POST /v2/tokens Bearer admins-own {"id":"","key":["k"],"public":true,"ttl_s":7200}`; got.code != exitOK || got.out != "a.b.c\n" || asked != want {
 		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+}
+
+// A token is revoked by its name; the token itself does not leave the machine.
+//
+// Broken once by leaving the end out.
+func TestTokenRevoke(t *testing.T) {
+	asked := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.URL.RequestURI() + " " + r.Header.Get("Authorization")
+		_, _ = w.Write([]byte(`{"id":"a/b","expires_at":1798675200000}`))
+	}))
+	defer s.Close()
+	t.Setenv("GOPUSH_TOKEN", "admins-own")
+	got := gopush(t, "", "token", "revoke", "a/b", "--until", "2026-12-31T00:00:00Z", "--admin", s.URL)
+	if want := "DELETE /v2/tokens/a%2Fb?expires_at=1798675200000 Bearer admins-own"; got.code != exitOK || asked != want || !strings.HasPrefix(got.out, "revoked a/b; refused until 2026-12-3") {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+	if got := gopush(t, "", "--json", "token", "revoke", "x", "--admin", s.URL); got.code != exitOK || got.out != `{"id":"a/b","expires_at":1798675200000}`+"\n" || strings.Contains(asked, "expires_at") {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+	asked = ""
+	if got := gopush(t, "", "token", "revoke", strings.Repeat("x", 65), "--admin", s.URL); got.code != exitUsage || asked != "" || !strings.Contains(got.err, "not the token") {
+		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+}
+
+// A stream that was ended for good is not to be tried again: the hint says what to change.
+//
+// Broken once by the hints of HTTP: nothing was done, try again.
+func TestHintOfAClose(t *testing.T) {
+	for code, want := range map[push.Kind]string{
+		push.KindRateLimited: "comet.max_per_key", push.KindTokenRevoked: "GOPUSH_CLIENT_TOKEN", push.KindUnauthenticated: "GOPUSH_CLIENT_TOKEN",
+	} {
+		p := &problem{Code: code, closed: true}
+		if got := hint(p); !strings.Contains(got, want) || exitCode(p) != exitRefused {
+			t.Errorf("%s: %q, exit %d", code, got, exitCode(p))
+		}
+	}
+	if got := hint(&problem{Code: push.KindConflict, path: "/v2/tokens/x"}); got != "" {
+		t.Errorf("too many revocations: %q", got)
 	}
 }

@@ -120,11 +120,19 @@ func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %.300s", e
 // DialEvents opens an SSE stream at addr. lastEventID is left out when empty. An
 // answer other than 200 is a *StatusError.
 func DialEvents(ctx context.Context, addr, query, lastEventID string) (Stream, error) {
+	header := http.Header{}
+	if lastEventID != "" {
+		header.Set("Last-Event-ID", lastEventID)
+	}
+	return dialEvents(ctx, addr, query, header)
+}
+
+func dialEvents(ctx context.Context, addr, query string, header http.Header) (Stream, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	s, err := openEvents(ctx, conn, addr, query, lastEventID)
+	s, err := openEvents(ctx, conn, addr, query, header)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -132,7 +140,7 @@ func DialEvents(ctx context.Context, addr, query, lastEventID string) (Stream, e
 	return s, nil
 }
 
-func openEvents(ctx context.Context, conn net.Conn, addr, query, lastEventID string) (Stream, error) {
+func openEvents(ctx context.Context, conn net.Conn, addr, query string, header http.Header) (Stream, error) {
 	if err := conn.SetDeadline(deadline(ctx, 10*time.Second)); err != nil {
 		return nil, err
 	}
@@ -140,9 +148,7 @@ func openEvents(ctx context.Context, conn net.Conn, addr, query, lastEventID str
 	if err != nil {
 		return nil, err
 	}
-	if lastEventID != "" {
-		req.Header.Set("Last-Event-ID", lastEventID)
-	}
+	req.Header = header
 	if err := req.Write(conn); err != nil {
 		return nil, err
 	}

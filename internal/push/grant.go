@@ -14,6 +14,12 @@ type Grant struct {
 	KeyID   string // of the key that signed it
 }
 
+// Revocation takes tokens back before they expire.
+type Revocation struct {
+	ID    string    // the name of the tokens
+	Until time.Time // none of that name is valid any more afterwards, revoked or not
+}
+
 // Check reports whether the grant is for key; the error is of KindForbidden, and the same
 // whatever is or is not known of the key.
 func (g *Grant) Check(key Key) error {

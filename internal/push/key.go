@@ -13,6 +13,11 @@ type Key string
 // character, so no user's key can ever equal it.
 const PublicKey Key = "\x01public"
 
+// RevokedKey names the stream of revoked tokens, which nodes alone write and read: a
+// message for each, that lives as long as the token could be shown. No user's key can ever
+// equal it either.
+const RevokedKey Key = "\x01revoked"
+
 // ParseKey checks a key that came from outside. The error is of KindBadKey and
 // names the first rule that s breaks.
 func ParseKey(s string) (Key, error) {
@@ -34,6 +39,9 @@ func ParseKey(s string) (Key, error) {
 
 // Public reports whether k is the stream of public messages.
 func (k Key) Public() bool { return k == PublicKey }
+
+// Reserved reports whether k is a stream of the roles' own, whose name ParseKey refuses.
+func (k Key) Reserved() bool { return k == PublicKey || k == RevokedKey }
 
 // isControl covers the C0 and C1 controls and DEL, the Unicode category Cc.
 func isControl(r rune) bool { return r < 0x20 || (r >= 0x7f && r <= 0x9f) }

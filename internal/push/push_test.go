@@ -26,6 +26,7 @@ func TestParseKey(t *testing.T) {
 		{strings.Repeat("é", MaxKeyBytes/2+1), false},
 		{"a\x00b", false},
 		{"\x01public", false},
+		{"\x01revoked", false},
 		{"tab\there", false},
 		{"del\x7f", false},
 		{"c1\u0085", false},

@@ -8,11 +8,11 @@ import (
 	"gopush/internal/trace"
 )
 
-// keyFromPB checks a key from the wire. The public stream is not a key that
-// push.ParseKey takes, but roles use it among themselves.
+// keyFromPB checks a key from the wire. Reserved ones are no keys that push.ParseKey
+// takes, but roles use them among themselves.
 func keyFromPB(b []byte) (push.Key, error) {
-	if push.Key(b).Public() {
-		return push.PublicKey, nil
+	if k := push.Key(b); k.Reserved() {
+		return k, nil
 	}
 	return push.ParseKey(string(b))
 }

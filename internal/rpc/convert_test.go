@@ -52,8 +52,11 @@ var (
 		return b
 	})
 	anyKey = rapid.Custom(func(t *rapid.T) push.Key {
-		if rapid.IntRange(0, 9).Draw(t, "public") == 0 {
+		switch rapid.IntRange(0, 9).Draw(t, "reserved") {
+		case 0:
 			return push.PublicKey
+		case 1:
+			return push.RevokedKey
 		}
 		return push.Key(rapid.StringMatching(`[a-zA-Z0-9äß€😀_ ]{1,60}`).Draw(t, "key"))
 	})

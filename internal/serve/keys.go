@@ -27,7 +27,7 @@ func (s *System) tokenKeys() preparation {
 			return step{}, fmt.Errorf("token keys: %s: %w", path, err)
 		}
 		if s.tokens == nil {
-			a, err := token.New(token.Config{MaxLife: settings.Tokens.MaxLife}, keys)
+			a, err := token.New(token.Config{MaxLife: settings.Tokens.MaxLife, Follows: true}, keys)
 			return step{take: func() { s.tokens, held = a, text }}, err
 		}
 		if text == held {

@@ -165,6 +165,10 @@ func everything(t *testing.T) map[string]*dto.MetricFamily {
 	far := settings(t, filepath.Join(t.TempDir(), "data"))
 	far.Coordination.Kind, far.Store.Kind = zookeeperKind, hbaseKind
 	far.Store.ZooKeeper = []string{"127.0.0.1:1"}
+	far.Tokens.KeysFile = filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(far.Tokens.KeysFile, []byte(keyLine("s", tokenSecret)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	far.Tracing.Endpoint = "http://127.0.0.1:1"
 	files := certtest.New(t).Issue(t, "web", []string{"127.0.0.1"}, nil)
 	far.Web.TLSCert, far.Web.TLSKey = files.Cert, files.Key

@@ -44,6 +44,12 @@ func (s *System) components() ([]daemon.Component, error) {
 	if s.cfg.Roles.Has(Message) {
 		all = append(all, daemon.Component{Name: "message", Run: s.runMessage})
 	}
+	if s.tokens != nil {
+		if err := s.watchRevoked(); err != nil {
+			return nil, err
+		}
+		all = append(all, daemon.Component{Name: "tokens", Run: s.followRevoked})
+	}
 	for i, c := range s.cfg.comets() {
 		all = append(all, daemon.Component{Name: "comet " + c.Group, Run: func(ctx context.Context, ready func()) error {
 			return s.runComet(ctx, ready, c, s.listeners.comets[i])

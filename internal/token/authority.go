@@ -28,6 +28,9 @@ type Config struct {
 	// MaxLife is how far ahead the end of a token may lie; default 30 days. It bounds how
 	// long a revocation has to be remembered.
 	MaxLife time.Duration
+	// Follows says that Follow tells which tokens are revoked. Until it has read that for
+	// the first time, no token that could be is known to be valid.
+	Follows bool
 }
 
 // Authority makes and checks tokens. It may be used concurrently.
@@ -35,6 +38,8 @@ type Authority struct {
 	cfg    Config      // immutable
 	parser *jwt.Parser // immutable
 	keys   atomic.Pointer[Keys]
+
+	revoked revoked // has its own lock
 
 	mu      sync.Mutex
 	changed chan struct{} // guarded by mu
@@ -52,6 +57,7 @@ func New(cfg Config, keys Keys) (*Authority, error) {
 		jwt.WithValidMethods([]string{HS256, EdDSA}), jwt.WithStrictDecoding(),
 		jwt.WithoutClaimsValidation(), // checked here: what they are allowed differs
 	)}
+	a.revoked.until = make(map[string]time.Time)
 	return a, a.SetKeys(keys)
 }
 
@@ -62,18 +68,23 @@ func (a *Authority) SetKeys(keys Keys) error {
 		return errors.New("token: there is no key")
 	}
 	a.keys.Store(&keys)
+	a.announce()
+	return nil
+}
+
+// announce says that Withdrawn may say otherwise.
+func (a *Authority) announce() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(a.changed)
 	a.changed = make(chan struct{})
-	return nil
 }
 
 // Withdrawn reports whether a grant that was verified holds no more, though its time is not
-// over: the key that signed it is gone.
+// over: the key that signed it is gone, or it is revoked itself.
 func (a *Authority) Withdrawn(g *push.Grant) bool {
 	_, known := a.keys.Load().find(g.KeyID)
-	return !known
+	return !known || a.revoked.has(g.ID)
 }
 
 // Changed returns a channel that is closed once Withdrawn may say otherwise of a grant.
@@ -112,8 +123,8 @@ func (n names) MarshalJSON() ([]byte, error) {
 }
 
 // Verify checks a token and says what it allows. Its errors are of KindUnauthenticated,
-// or of KindTokenExpired if that is all that is wrong; they say what is wrong, and hold
-// nothing of the token.
+// or of KindTokenExpired, KindTokenRevoked or, with Config.Follows, KindStoreUnavailable if
+// that is all that is wrong; they say what is wrong, and hold nothing of the token.
 func (a *Authority) Verify(token string, now time.Time) (push.Grant, error) {
 	switch {
 	case token == "":
@@ -131,7 +142,14 @@ func (a *Authority) Verify(token string, now time.Time) (push.Grant, error) {
 	if err != nil {
 		return push.Grant{}, parseError(err)
 	}
-	return a.grant(&c, key.id, now)
+	g, err := a.grant(&c, key.id, now)
+	if err == nil {
+		err = a.checkRevoked(g.ID)
+	}
+	if err != nil {
+		return push.Grant{}, err
+	}
+	return g, nil
 }
 
 // keyOf finds the key that a token says it was signed with. The algorithm is the key's.

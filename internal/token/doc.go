@@ -7,8 +7,11 @@
 //	key     the subscription key, or a list of them; needed
 //	exp     when it ends, in seconds since the Unix epoch; needed
 //	nbf     when it begins
-//	jti     its name, by which it can be revoked
+//	jti     its name, by which it can be revoked; several tokens of one name are revoked together
 //	public  false: not for public messages
+//
+// Which tokens are revoked is stored as messages under push.RevokedKey. Who revokes pushes
+// there; every node follows them.
 //
 // The package reads no file, keeps no connection and does not decide who needs a token.
 package token

@@ -39,7 +39,7 @@ _gopush_at() {
         valued=' --interval --keys --admin --token-file --data --timeout --ca '
         ;;
     'token')
-        commands='keygen mint verify '
+        commands='keygen mint revoke verify '
         flags='--help --json '
         valued=' '
         ;;
@@ -50,6 +50,10 @@ _gopush_at() {
     'token mint')
         flags='--help --json --ttl --no-public --id --keys-file --max-life --admin --token-file --data --timeout --ca '
         valued=' --ttl --id --keys-file --max-life --admin --token-file --data --timeout --ca '
+        ;;
+    'token revoke')
+        flags='--help --json --until --admin --token-file --data --timeout --ca '
+        valued=' --until --admin --token-file --data --timeout --ca '
         ;;
     'token verify')
         flags='--help --json --keys-file --max-life '
@@ -160,6 +164,9 @@ _gopush_value() {
     'token mint --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'token mint --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'token mint --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'token revoke --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'token revoke --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'token revoke --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'token verify --keys-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'nodes --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'nodes --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;

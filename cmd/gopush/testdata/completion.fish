@@ -13,7 +13,7 @@ function __gopush_at
         switch "$at $word"
             case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' token' ' nodes' ' drain' ' migrate' ' snapshot' ' import' ' health' ' bench' ' doctor' ' completion' ' version' 
                 set at (string trim "$at $word")
-            case 'token keygen' 'token mint' 'token verify' 
+            case 'token keygen' 'token mint' 'token revoke' 'token verify' 
                 set at (string trim "$at $word")
             case 'migrate up' 'migrate plan' 'migrate status' 'migrate down' 
                 set at (string trim "$at $word")
@@ -42,6 +42,8 @@ function __gopush_at
             case 'token keygen --alg' 
                 set option $word
             case 'token mint --ttl' 'token mint --id' 'token mint --keys-file' 'token mint --max-life' 'token mint --admin' 'token mint --token-file' 'token mint --data' 'token mint --timeout' 'token mint --ca' 
+                set option $word
+            case 'token revoke --until' 'token revoke --admin' 'token revoke --token-file' 'token revoke --data' 'token revoke --timeout' 'token revoke --ca' 
                 set option $word
             case 'token verify --keys-file' 'token verify --max-life' 
                 set option $word
@@ -174,6 +176,7 @@ complete -c gopush -n '__gopush_at top' -l timeout -d 'How long to wait for an a
 complete -c gopush -n '__gopush_at top' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at token' -a keygen -d 'Make a key that signs tokens, as a line for tokens.keys_file.'
 complete -c gopush -n '__gopush_at token' -a mint -d 'Make a token: with a file of keys on this machine, or else over the admin API.'
+complete -c gopush -n '__gopush_at token' -a revoke -d 'Revoke a token by its name, on every node.'
 complete -c gopush -n '__gopush_at token' -a verify -d 'Say what a token allows, or what is wrong with it.'
 complete -c gopush -n '__gopush_at token' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at token' -l json -d 'Write results and errors as JSON.'
@@ -192,6 +195,14 @@ complete -c gopush -n '__gopush_at token mint' -l token-file -d 'File with the a
 complete -c gopush -n '__gopush_at token mint' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at token mint' -l timeout -d 'How long to wait for an answer.' -x
 complete -c gopush -n '__gopush_at token mint' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
+complete -c gopush -n '__gopush_at token revoke' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at token revoke' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at token revoke' -l until -d 'Until when it is refused, such as its own end, as 2026-12-31T00:00:00Z; without it for as long as a token can be valid.' -x
+complete -c gopush -n '__gopush_at token revoke' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x
+complete -c gopush -n '__gopush_at token revoke' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
+complete -c gopush -n '__gopush_at token revoke' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
+complete -c gopush -n '__gopush_at token revoke' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at token revoke' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at token verify' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at token verify' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at token verify' -l keys-file -d 'File of keys to check with.' -r -F

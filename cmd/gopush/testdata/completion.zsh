@@ -135,6 +135,7 @@ _gopush_at() {
         commands=(
             'keygen:Make a key that signs tokens, as a line for tokens.keys_file.'
             'mint:Make a token\: with a file of keys on this machine, or else over the admin API.'
+            'revoke:Revoke a token by its name, on every node.'
             'verify:Say what a token allows, or what is wrong with it.'
         )
         flags=(
@@ -167,6 +168,19 @@ _gopush_at() {
             '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
         valued=(--ttl --id --keys-file --max-life --admin --token-file --data --timeout --ca )
+        ;;
+    'token revoke')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--until:Until when it is refused, such as its own end, as 2026-12-31T00\:00\:00Z; without it for as long as a token can be valid.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
+        )
+        valued=(--until --admin --token-file --data --timeout --ca )
         ;;
     'token verify')
         flags=(
@@ -472,6 +486,9 @@ _gopush_value() {
     'token mint --token-file') _files ;;
     'token mint --data') _files -/ ;;
     'token mint --ca') _files ;;
+    'token revoke --token-file') _files ;;
+    'token revoke --data') _files -/ ;;
+    'token revoke --ca') _files ;;
     'token verify --keys-file') _files ;;
     'nodes --token-file') _files ;;
     'nodes --data') _files -/ ;;
