@@ -38,7 +38,7 @@ type session struct {
 
 // blockTime bounds one block. The longest make a table on HBase, and another to try a
 // compression with.
-const blockTime = 1 * time.Minute
+const blockTime = 4 * time.Minute
 
 // usual are the ports of a first start, with the settings that are theirs.
 var usual = map[string]string{
