@@ -60,7 +60,8 @@ func hs(t testing.TB, claims string) string {
 // close code.
 //
 // Broken once by taking the algorithm from the header, once by taking a token without an
-// end, once by leaving nbf out, and once by not bounding the end.
+// end, once by leaving nbf out, once by not bounding the end, and once by reading names of
+// claims in any letters.
 func TestVerify(t *testing.T) {
 	a, private, public := authority(t)
 	pair, _ := ParseKeys(private)
@@ -126,6 +127,8 @@ func TestVerify(t *testing.T) {
 		{"key is empty", hs(t, `{"key":"","exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "not valid"},
 		{"key is the public stream", hs(t, `{"key":"\u0001public","exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "not valid"},
 		{"key is everything", hs(t, `{"key":"*","exp":`+at(time.Hour)+`}`), "", ""}, // a key like any other
+		{"key in other letters", hs(t, `{"KEY":"k","exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "for 0 subscription keys"},
+		{"exp in other letters", hs(t, `{"key":"k","EXP":`+at(time.Hour)+`}`), push.KindUnauthenticated, "no end"},
 		{"jti with spaces", hs(t, `{"key":"k","jti":"a b","exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "jti"},
 		{"jti too long", hs(t, `{"key":"k","jti":"`+strings.Repeat("a", 65)+`","exp":`+at(time.Hour)+`}`), push.KindUnauthenticated, "jti"},
 		{"null", hs(t, `null`), push.KindUnauthenticated, "for 0 subscription keys"},
