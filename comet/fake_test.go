@@ -28,6 +28,9 @@ type memory struct {
 	// says whether to store, and what to answer.
 	onSave func(w push.Write) (store bool, err error)
 	onRead func(key push.Key, span push.Span) error
+	// takes is how long a write is on its way; one whose time ends before has an unknown
+	// outcome.
+	takes time.Duration
 	// onAnswer, when set, may change what a write is answered.
 	onAnswer func(*push.Written)
 	// onFence, when set, answers the end of earlier epochs.
@@ -51,8 +54,16 @@ func newMemory() *memory {
 func (m *memory) Save(ctx context.Context, w push.Write, done func(push.Written, error)) {
 	go func() {
 		m.mu.Lock()
-		hook, change := m.onSave, m.onAnswer
+		hook, change, takes := m.onSave, m.onAnswer, m.takes
 		m.mu.Unlock()
+		if takes > 0 {
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+				done(push.Written{}, push.Wrap(push.KindOutcomeUnknown, ctx.Err(), "cut off"))
+				return
+			}
+		}
 		store, err := true, error(nil)
 		if hook != nil {
 			store, err = hook(w)

@@ -24,6 +24,7 @@ type batch struct {
 	write    push.Write
 	srv      *service // the term under which the ids were given
 	deadline time.Time
+	enough   time.Duration // what the last retry has to have left
 	wait     time.Duration // before the next retry
 	unknown  bool          // some attempt may have been stored
 	attempts int64
@@ -132,6 +133,7 @@ func (n *Node) store(ch *channel, ops []*operation) bool {
 			b.deadline = op.deadline
 		}
 	}
+	b.enough = push.Enough(time.Until(b.deadline))
 	srv := n.service()
 	if first, ok := srv.tryReserve(len(live)); ok {
 		n.number(b, srv, first)
@@ -225,7 +227,7 @@ func (n *Node) failed(b *batch, err error) {
 		n.refuse(b, err)
 		return
 	}
-	if time.Until(b.deadline) <= b.wait || !b.srv.valid() {
+	if time.Until(b.deadline) <= b.wait+b.enough || !b.srv.valid() {
 		n.refuse(b, push.Wrap(push.KindStoreUnavailable, err, "the store did not take the message in time; nothing was stored, try again%s", because(err)))
 		return
 	}

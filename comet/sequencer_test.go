@@ -130,6 +130,27 @@ func TestGivingUp(t *testing.T) {
 	}
 }
 
+// A refusal stays one, whatever time a push has: no try is begun that the end of this time
+// would cut off.
+//
+// Broken once by beginning a try whenever there was time for the pause before it.
+func TestLastTryHasTime(t *testing.T) {
+	for left := 50 * time.Millisecond; left < 6*time.Second; left += 13 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			n, store, _ := testNode(t, nil)
+			store.takes = 4 * time.Millisecond
+			store.onSave = func(push.Write) (bool, error) { return false, push.E(push.KindStoreUnavailable, "planted") }
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			defer cancel()
+			answer := make(chan result, 1)
+			n.Push(ctx, push.Push{Key: "a", Body: []byte(`1`)}, func(r push.Receipt, err error) { answer <- result{r, err} })
+			if r := <-answer; !push.Is(r.err, push.KindStoreUnavailable) {
+				t.Errorf("with %s: %v", left, r.err)
+			}
+		})
+	}
+}
+
 // P1 and P6: an answer of the store that comes after the lease was lost is not
 // acknowledged, and not delivered.
 func TestNoAckWithoutLease(t *testing.T) {

@@ -29,6 +29,8 @@ type cluster struct {
 	refuse func(addr string, p push.Push) error
 	// lose may fail a push after it was stored.
 	lose func(p push.Push) error
+	// takes is how long refuse needs; a push whose time ends before has an unknown outcome.
+	takes time.Duration
 	// held collects callbacks instead of making them, when hold is set.
 	hold bool
 	held []func()
@@ -268,6 +270,17 @@ type node struct {
 }
 
 func (n *node) Push(ctx context.Context, p push.Push, done func(push.Receipt, error)) {
+	if n.takes > 0 {
+		go func() {
+			select {
+			case <-time.After(n.takes):
+				done(push.Receipt{}, n.refuse(n.addr, p))
+			case <-ctx.Done():
+				done(push.Receipt{}, push.Wrap(push.KindOutcomeUnknown, ctx.Err(), "cut off"))
+			}
+		}()
+		return
+	}
 	n.mu.Lock()
 	if n.stopped {
 		n.ignored++

@@ -27,12 +27,12 @@ func errNoNode() error {
 }
 
 // onOwner has call done by the owner of key. A refusal that says that nothing
-// happened is tried again, with a fresh view, until ctx ends; repeatable says
-// that an unknown outcome may be tried again too. The error is the last one. The
+// happened is tried again, with a fresh view, while ctx leaves enough time for a try;
+// repeatable says that an unknown outcome may be tried again too. The error is the last one. The
 // context of a call may end before ctx does.
 func (s *Server) onOwner(ctx context.Context, key push.Key, repeatable bool, call func(context.Context, coord.Group, Comet) error) error {
 	var pause backoff
-	doubted := false
+	doubted, enough := false, push.Enough(left(ctx))
 	for {
 		// A fresh view each time: the refusal may come from an owner of the past.
 		g, c, err := s.owner(key)
@@ -43,7 +43,7 @@ func (s *Server) onOwner(ctx context.Context, key push.Key, repeatable bool, cal
 			return nil
 		}
 		doubted = doubted || again(err, true) && !again(err, false)
-		if !again(err, repeatable) || !s.pause(ctx, &pause, err) {
+		if !again(err, repeatable) || !s.pause(ctx, &pause, err) || left(ctx) <= enough {
 			if doubted {
 				err = inDoubt(err)
 			}
@@ -117,6 +117,14 @@ func again(err error, repeatable bool) bool {
 	default:
 		return false
 	}
+}
+
+// left is the time until ctx ends; one without an end has a year.
+func left(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return time.Until(end)
+	}
+	return 365 * 24 * time.Hour
 }
 
 // pause waits before the next try; a change of the cluster ends the wait of

@@ -46,6 +46,7 @@ type item struct {
 	push     push.Push
 	seq      int
 	deadline time.Time
+	latest   time.Time // when a try may begin that is not the first
 	tried    bool
 	doubted  bool               // a try may have been stored
 	cancel   context.CancelFunc // of the try in flight, if it has its own context
@@ -53,6 +54,14 @@ type item struct {
 	done     bool
 	receipt  push.Receipt
 	err      error
+}
+
+// end is when the item keeps its last refusal.
+func (it *item) end() time.Time {
+	if it.tried {
+		return it.latest
+	}
+	return it.deadline
 }
 
 type result struct {
@@ -96,7 +105,8 @@ func (p *pipeline) add(m push.Push) {
 		p.finish(p.append(&item{push: m}), err)
 		return
 	}
-	it := p.append(&item{push: m, deadline: time.Now().Add(p.timeout)})
+	deadline := time.Now().Add(p.timeout)
+	it := p.append(&item{push: m, deadline: deadline, latest: deadline.Add(-push.Enough(p.timeout))})
 	if it.seq < linesTraced {
 		it.push.Trace = p.trace
 	}
@@ -224,9 +234,9 @@ func (p *pipeline) judge(l *lane, it *item, receipt push.Receipt, err error) {
 		l.doubted, it.doubted = max(l.doubted, it.seq), true
 	}
 	it.receipt, it.err = receipt, err
-	// After its deadline a line keeps its refusal, which says that nothing
+	// When there is no time for a try, a line keeps its refusal, which says that nothing
 	// happened.
-	if err != nil && again(err, it.push.IdempotencyKey != "") && time.Now().Before(it.deadline) {
+	if err != nil && again(err, it.push.IdempotencyKey != "") && time.Now().Before(it.end()) {
 		l.refused = append(l.refused, it)
 		l.stopped = true
 		return
@@ -300,7 +310,7 @@ func (p *pipeline) resume() {
 	for _, l := range due {
 		l.parked = false
 		l.waiting = slices.DeleteFunc(l.waiting, func(it *item) bool {
-			over := now.After(it.deadline)
+			over := now.After(it.end())
 			if over {
 				p.finish(it, cmp.Or(it.err, l.reason))
 			}

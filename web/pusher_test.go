@@ -34,6 +34,30 @@ func TestPushRetries(t *testing.T) {
 	}
 }
 
+// TestLastTryHasTime: a refusal stays one, by itself and as a line of a batch: no try is
+// begun that the end of the push's time would cut off.
+//
+// Broken once for either by trying until the end.
+func TestLastTryHasTime(t *testing.T) {
+	for timeout := 50 * time.Millisecond; timeout < 6*time.Second; timeout += 53 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t, "node1")
+			c.takes = 4 * time.Millisecond
+			c.refuse = func(string, push.Push) error { return push.E(push.KindStoreUnavailable, "not now") }
+			s := newServer(t, c, discard(), func(cfg *Config) { cfg.Limits.PushTimeout = timeout })
+			if _, err := s.push(t.Context(), numbered("K", 1)); !push.Is(err, push.KindStoreUnavailable) {
+				t.Errorf("with %s: %v", timeout, err)
+			}
+			p := newPipeline(t.Context(), s)
+			defer p.close()
+			p.add(numbered("K", 1))
+			if items := drainAll(p); !push.Is(items[0].err, push.KindStoreUnavailable) {
+				t.Errorf("a line, with %s: %v", timeout, items[0].err)
+			}
+		})
+	}
+}
+
 // TestPushDoesNotRetry what is for good.
 func TestPushDoesNotRetry(t *testing.T) {
 	for _, kind := range []push.Kind{

@@ -100,6 +100,9 @@ func mount(routes []route) http.Handler {
 // slashed finds the pattern of a path with a segment that is an escaped slash alone, such as
 // that of the key "/". The mux takes one for a trailing slash, and finds nothing.
 func slashed(paths map[string]methods, r *http.Request) string {
+	if r.URL.RawPath == "" {
+		return "" // nothing is escaped that need not be
+	}
 	got := strings.Split(r.URL.EscapedPath(), "/")
 	if !slices.ContainsFunc(got, func(seg string) bool { return strings.EqualFold(seg, "%2F") }) {
 		return ""

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -97,7 +98,7 @@ func known(words []string) error {
 		}
 		if name, _, _ := strings.Cut(w, "="); strings.HasPrefix(w, "--") {
 			if !flags[strings.Replace(name, "--no-", "--", 1)] && !flags[name] {
-				return noSuch(name)
+				return fmt.Errorf("there is no %s", name)
 			}
 			continue
 		}
@@ -112,13 +113,9 @@ func known(words []string) error {
 			}
 		}
 		if next == nil {
-			return noSuch(w)
+			return fmt.Errorf("there is no %s", w)
 		}
 		node = next
 	}
 	return nil
 }
-
-type noSuch string
-
-func (n noSuch) Error() string { return "there is no " + string(n) }

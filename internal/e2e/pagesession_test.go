@@ -38,7 +38,7 @@ type session struct {
 
 // blockTime bounds one block. The longest make a table on HBase, and another to try a
 // compression with.
-const blockTime = 1 * time.Minute
+const blockTime = 4 * time.Minute
 
 // usual are the ports of a first start, with the settings that are theirs.
 var usual = map[string]string{
@@ -118,9 +118,7 @@ func (s *session) gopush(t *testing.T, args ...string) {
 // serves has the page's addresses lead to a server.
 func (s *session) serves(at serve.Addrs) {
 	comet := at.Comets[0]
-	for port, addr := range map[string]string{"8090": at.Public, "8091": at.Admin, "6971": at.Ops, "6968": comet.HTTP, "6969": comet.TCP} {
-		s.ports[port] = addr
-	}
+	maps.Copy(s.ports, map[string]string{"8090": at.Public, "8091": at.Admin, "6971": at.Ops, "6968": comet.HTTP, "6969": comet.TCP})
 	s.env = append(s.env, "GOPUSH_WEB="+scheme(at.TLS)+at.Public, "GOPUSH_ADMIN="+scheme(at.TLS)+at.Admin, "GOPUSH_OPS="+at.Ops)
 }
 
@@ -155,10 +153,7 @@ set -a
 // test if it stays.
 func (s *session) run(t *testing.T, b pages.Block) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), blockTime)
-	if !b.Stays {
-		defer cancel()
-	}
+	ctx, cancel := context.WithCancel(t.Context())
 	out := &watched{until: b.Until, found: make(chan struct{})}
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", prelude+s.here(b.Script))
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.dir, s.env, out, out
@@ -170,10 +165,23 @@ func (s *session) run(t *testing.T, b pages.Block) (string, error) {
 		cancel()
 		return "", err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var err error // of the whole, once ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = cmd.Wait()
+	}()
+	stop := func() {
+		cancel()
+		<-ended
+	}
+	late := time.NewTimer(blockTime)
+	defer late.Stop()
 	select {
-	case err := <-ended:
+	case <-late.C:
+		stop()
+		return out.String(), errors.New("it takes longer than " + blockTime.String())
+	case <-ended:
 		cancel()
 		if b.Until != "" {
 			err = errors.Join(errors.New("it ended before "+b.Until+" came"), err)
@@ -181,13 +189,11 @@ func (s *session) run(t *testing.T, b pages.Block) (string, error) {
 		return out.String(), err
 	case <-out.found:
 	}
-	stop := func() { cancel(); <-ended }
 	if !b.Stays {
 		stop()
 		return out.String(), nil
 	}
 	t.Cleanup(stop)
-	s.ports = maps.Clone(s.ports)
 	maps.Copy(s.ports, printed(out.String()))
 	return out.String(), nil
 }

@@ -121,7 +121,7 @@ var kinds = []struct {
 		}
 		return true
 	}},
-	{"test", regexp.MustCompile("\\b((?:Test|Benchmark|Fuzz)[A-Z]\\w+)"), func(t *tree, s string) bool {
+	{"test", regexp.MustCompile(`\b((?:Test|Benchmark|Fuzz)[A-Z]\w+)`), func(t *tree, s string) bool {
 		return strings.Contains(t.code, "func "+s)
 	}},
 	{"target of make", regexp.MustCompile("(?:`|^)make ([a-z-]+)"), func(t *tree, s string) bool {

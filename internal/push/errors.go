@@ -34,6 +34,11 @@ const (
 	KindInternal         Kind = "internal"
 )
 
+// Enough is how much of a call's whole time has to be left for another try of it: a
+// tenth, and at most 100 ms. A try that is cut off would make an unknown outcome of what
+// was a refusal.
+func Enough(whole time.Duration) time.Duration { return min(whole/10, 100*time.Millisecond) }
+
 // Error is an error of a known kind. Detail is a plain sentence without a
 // secret: what is wrong and what to do.
 type Error struct {

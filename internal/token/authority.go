@@ -101,6 +101,23 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
+// UnmarshalJSON implements json.Unmarshaler. Names count as they are written: where users
+// may have claims of their own signed, one of theirs called KEY must not be taken for key.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	for name, claim := range map[string]any{"key": &c.Key, "public": &c.Public, "exp": &c.ExpiresAt, "nbf": &c.NotBefore, "jti": &c.ID} {
+		if value, ok := all[name]; ok {
+			if err := json.Unmarshal(value, claim); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // names is a list of texts, written as one text when it has one.
 type names []string
 

@@ -155,6 +155,26 @@ func forge(token, claims string) string {
 	return parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + parts[2]
 }
 
+// Names of claims count as they are written, not in other letters.
+//
+// Broken once by leaving the reading to encoding/json.
+func TestClaimsByTheirNames(t *testing.T) {
+	a, _, _ := authority(t)
+	at := now.Add(time.Hour).Unix()
+	for claims, says := range map[string]string{
+		fmt.Sprintf(`{"KEY":"k","exp":%d}`, at): "for 0 subscription keys",
+		fmt.Sprintf(`{"key":"k","EXP":%d}`, at): "no end",
+	} {
+		if _, err := a.Verify(hs(t, claims), now); !push.Is(err, push.KindUnauthenticated) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", claims, err)
+		}
+	}
+	g, err := a.Verify(hs(t, fmt.Sprintf(`{"key":"mine","KEY":"yours","Key":"yours","exp":%d}`, at)), now)
+	if err != nil || len(g.Keys) != 1 || g.Keys[0] != "mine" {
+		t.Errorf("%+v, %v", g, err)
+	}
+}
+
 // What is minted is what is verified, by whoever has the public half.
 //
 // Broken once by minting with the last key, and once by leaving public out.
