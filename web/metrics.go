@@ -19,6 +19,8 @@ type metrics struct {
 	pushes    *prometheus.CounterVec
 	retries   *prometheus.CounterVec
 	denied    *prometheus.CounterVec
+	old       *prometheus.CounterVec
+	moving    *prometheus.GaugeVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -42,9 +44,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopush_web_denied_total", Help: "Requests that were refused for want of a token, or of what it allows, by listener and reason.",
 		}, []string{"listener", "reason"}),
+		old: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_old_requests_total", Help: "Requests that were handed to the system that is moved from, by outcome: answered or failed.",
+		}, []string{"outcome"}),
+		moving: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gopush_web_moving_groups", Help: "Groups that are with the system that is moved from (old), and whose changes are refused meanwhile (held).",
+		}, []string{"state"}),
 	}
 	// So that the first step of a rate counts.
 	m.pushes.WithLabelValues("ok")
+	m.old.WithLabelValues("answered")
+	m.old.WithLabelValues("failed")
 	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
 		m.denied.WithLabelValues("admin", string(kind))
 	}
@@ -53,10 +63,25 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.old), reg.Register(m.moving)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
+}
+
+// askedOld counts a request to the system that is moved from.
+func (m *metrics) askedOld(err error) {
+	outcome := "answered"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.old.WithLabelValues(outcome).Inc()
+}
+
+// moves says how many groups are where.
+func (m *metrics) moves(old, held int) {
+	m.moving.WithLabelValues("old").Set(float64(old))
+	m.moving.WithLabelValues("held").Set(float64(held))
 }
 
 // request counts one HTTP request. A batch is one, however many lines it has.
