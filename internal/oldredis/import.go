@@ -81,7 +81,13 @@ func New(cfg Config, store Store, now func() time.Time) (*Importer, error) {
 	return &Importer{cfg: cfg, part: part, store: store, now: now, pace: newPace(cfg.Rate)}, nil
 }
 
-// check says what no run could do with, and which keys are meant.
+// Validate says what no run could do with.
+func (c *Config) Validate() error {
+	_, err := c.check()
+	return err
+}
+
+// check is Validate, and says which keys are meant.
 func (c *Config) check() (Part, error) {
 	switch {
 	case len(c.Servers) == 0:
