@@ -46,3 +46,25 @@ func RowRange(key push.Key, after, until push.ID) (from, to []byte) {
 	}
 	return AppendRowKey(nil, key, until), AppendRowKey(nil, key, max(after, 0))
 }
+
+// FirstKeyByte is the lowest byte that a user's key may begin with; the public stream's and
+// whatever a store reserves begin below it.
+const FirstKeyByte = 0x20
+
+// AppendBehindKey adds to dst where the rows of every key behind this one begin; "" is before
+// all users' keys.
+func AppendBehindKey(dst []byte, key push.Key) []byte {
+	if key == "" {
+		return append(dst, FirstKeyByte)
+	}
+	return append(append(dst, key...), 1)
+}
+
+// KeyOfRow is the subscription key that a row begins with, whatever kind of row it is.
+func KeyOfRow(row []byte) (push.Key, error) {
+	end := bytes.IndexByte(row, 0)
+	if end < 1 || end > push.MaxKeyBytes {
+		return "", fmt.Errorf("%w: %d bytes", errRowKey, len(row))
+	}
+	return push.Key(row[:end]), nil
+}

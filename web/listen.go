@@ -48,6 +48,7 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	s.cut()
 	s.gate.close()
 	wg.Wait()
+	s.old.CloseIdleConnections()
 	return err
 }
 

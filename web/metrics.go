@@ -24,6 +24,8 @@ type metrics struct {
 	denied    *prometheus.CounterVec
 	// Of connections that ended before their TLS handshake was over.
 	handshakes *prometheus.CounterVec
+	old        *prometheus.CounterVec
+	moving     *prometheus.GaugeVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -47,6 +49,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopush_web_denied_total", Help: "Requests that were refused for want of a token, or of what it allows, by listener and reason.",
 		}, []string{"listener", "reason"}),
+		old: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_old_requests_total", Help: "Requests that were handed to the system that is moved from, by outcome: answered or failed.",
+		}, []string{"outcome"}),
+		moving: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gopush_web_moving_groups", Help: "Groups that are with the system that is moved from (old), and whose changes are refused meanwhile (held).",
+		}, []string{"state"}),
 	}
 	m.handshakes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gopush_web_tls_handshake_failures_total", Help: "Connections that ended before their TLS handshake was over, by listener.",
@@ -55,6 +63,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.handshakes.WithLabelValues("public")
 	m.handshakes.WithLabelValues("admin")
 	m.pushes.WithLabelValues("ok")
+	m.old.WithLabelValues("answered")
+	m.old.WithLabelValues("failed")
 	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
 		m.denied.WithLabelValues("admin", string(kind))
 	}
@@ -63,7 +73,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.handshakes)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.handshakes), reg.Register(m.old), reg.Register(m.moving)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
@@ -78,6 +88,21 @@ func (m *metrics) handshaking(listener string) func(net.Conn, http.ConnState) {
 			failures.Inc()
 		}
 	}
+}
+
+// askedOld counts a request to the system that is moved from.
+func (m *metrics) askedOld(err error) {
+	outcome := "answered"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.old.WithLabelValues(outcome).Inc()
+}
+
+// moves says how many groups are where.
+func (m *metrics) moves(old, held int) {
+	m.moving.WithLabelValues("old").Set(float64(old))
+	m.moving.WithLabelValues("held").Set(float64(held))
 }
 
 // request counts one HTTP request. A batch is one, however many lines it has.

@@ -50,6 +50,7 @@ type item struct {
 	tried    bool
 	doubted  bool               // a try may have been stored
 	cancel   context.CancelFunc // of the try in flight, if it has its own context
+	changed  func()             // to be called when the change of its key that it is has ended; nil: it is none
 	owner    coord.Group        // whom the try in flight went to
 	done     bool
 	receipt  push.Receipt
@@ -87,6 +88,9 @@ func newPipeline(ctx context.Context, s *Server) *pipeline {
 
 // close gives up what is still on its way. Its callbacks still find room.
 func (p *pipeline) close() {
+	for _, it := range p.order {
+		it.over()
+	}
 	p.timer.Stop()
 	p.deposed.Stop()
 	p.cancel()
@@ -99,14 +103,26 @@ func (p *pipeline) empty() bool { return len(p.order) == 0 }
 // full says that next must give something back before add may be called.
 func (p *pipeline) full() bool { return len(p.order) >= window || p.bytes >= windowBytes }
 
+// over is called when nobody waits for the push any more.
+func (it *item) over() {
+	if it.changed != nil {
+		it.changed()
+		it.changed = nil
+	}
+}
+
 // add takes one push. The pipeline must not be full.
 func (p *pipeline) add(m push.Push) {
-	if err := p.s.mayPush(); err != nil {
-		p.finish(p.append(&item{push: m}), err)
+	end, err := p.s.startHere(m.Key)
+	deadline := time.Now().Add(p.timeout)
+	it := p.append(&item{push: m, deadline: deadline, latest: deadline.Add(-push.Enough(p.timeout)), changed: end})
+	if err == nil {
+		err = p.s.mayPush()
+	}
+	if err != nil {
+		p.finish(it, err)
 		return
 	}
-	deadline := time.Now().Add(p.timeout)
-	it := p.append(&item{push: m, deadline: deadline, latest: deadline.Add(-push.Enough(p.timeout))})
 	if it.seq < linesTraced {
 		it.push.Trace = p.trace
 	}
@@ -250,6 +266,7 @@ func (p *pipeline) finish(it *item, err error) {
 	if it.doubted {
 		err = inDoubt(err)
 	}
+	it.over()
 	it.err, it.done = err, true
 	p.s.metrics.push(err)
 }

@@ -10,7 +10,12 @@ import (
 
 // push has one message stored by the owner of its key, within PushTimeout.
 func (s *Server) push(ctx context.Context, p push.Push) (push.Receipt, error) {
-	if err := s.mayPush(); err != nil {
+	end, err := s.startHere(p.Key)
+	if err == nil {
+		defer end()
+		err = s.mayPush()
+	}
+	if err != nil {
 		s.metrics.push(err)
 		return push.Receipt{}, err
 	}
@@ -18,7 +23,7 @@ func (s *Server) push(ctx context.Context, p push.Push) (push.Receipt, error) {
 	defer cancel()
 	var got push.Receipt
 	// With an idempotency key a try whose outcome is unknown may be repeated.
-	err := s.onOwner(ctx, p.Key, p.IdempotencyKey != "", func(ctx context.Context, _ coord.Group, c Comet) (err error) {
+	err = s.onOwner(ctx, p.Key, p.IdempotencyKey != "", func(ctx context.Context, _ coord.Group, c Comet) (err error) {
 		got, err = await(ctx, c, p)
 		return err
 	})

@@ -52,6 +52,7 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodGet, "/v2/keys/{key}", v2(s.getKey)},
 		{http.MethodGet, "/v2/top", v2(s.getTop)},
 		{http.MethodGet, "/v2/nodes", v2(s.getNodes)},
+		{http.MethodGet, "/v2/moving", v2(s.getMoving)},
 		{http.MethodPost, "/v2/tokens", s.audited(actMint, v2(s.postToken))},
 		{http.MethodDelete, "/v2/tokens/{id}", s.audited(actRevoke, v2(s.deleteToken))},
 		{http.MethodPost, "/v2/nodes/{group}/drain", s.audited(actDrain, v2(s.postDrain))},

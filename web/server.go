@@ -26,6 +26,11 @@ type Server struct {
 
 	limits atomic.Pointer[Limits] // never nil; what it points to is immutable
 
+	moving   atomic.Pointer[moving] // never nil
+	movingMu sync.Mutex             // one SetMoving at a time
+	earlier  []*moving              // guarded by movingMu: those that have changes in flight
+	old      *http.Client           // immutable; to the system that is moved from
+
 	pushPace quota.Rate  // has its own lock
 	readPace quota.Rates // has its own lock
 
@@ -50,6 +55,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, deps: deps, tracer: trace.New(deps.Traces, "gopush/web"), gate: newGate(), draining: make(chan struct{}), over: make(chan struct{})}
 	s.limits.Store(&cfg.Limits)
+	s.old = newOld(cfg.QueryTimeout)
+	s.moving.Store(new(moving))
 	s.admins.Store(&cfg.Admins)
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	s.cut = sync.OnceFunc(func() { close(s.over) })
@@ -60,6 +67,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.metrics = m
+	m.moves(0, 0)
 	// Order matters: what is refused is observed too, and nothing of the admin
 	// API is looked at before its guard.
 	s.public = s.observe("public", s.cors(s.paced(mount(s.publicRoutes()))))

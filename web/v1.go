@@ -168,7 +168,7 @@ func (f v1Form) serve(answer func(r *http.Request, q url.Values) (string, *refus
 
 // v1ServerGet tells a client its comet node.
 func (s *Server) v1ServerGet(f v1Form) http.HandlerFunc {
-	return f.serve(func(_ *http.Request, q url.Values) (string, *refusal) {
+	here := f.serve(func(_ *http.Request, q url.Values) (string, *refusal) {
 		key, no := f.keyOf(q)
 		if no != nil {
 			return "", no
@@ -193,12 +193,17 @@ func (s *Server) v1ServerGet(f v1Form) http.HandlerFunc {
 		}
 		return `{"server":` + quote(addr) + `}`, nil
 	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		if key, no := f.keyOf(r.URL.Query()); no != nil || !s.getOld(w, r, f, key) {
+			here(w, r)
+		}
+	}
 }
 
 // v1TimeGet gives a safe first cursor.
 func (s *Server) v1TimeGet(f v1Form) http.HandlerFunc {
 	return f.serve(func(r *http.Request, _ url.Values) (string, *refusal) {
-		id, err := s.clock.safe(r.Context())
+		id, err := s.firstCursor(r.Context())
 		if err != nil {
 			// Unlike a key without a node this is no state a client knows.
 			return "", &refusal{ret: retInternal, err: err}

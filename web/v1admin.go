@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,9 +16,16 @@ import (
 
 // writeV1Admin writes the reply of an admin operation.
 func writeV1Admin(w http.ResponseWriter, data string, no *refusal) {
-	if no != nil && push.Is(no.err, push.KindTooLarge) {
+	switch {
+	case no == nil:
+	case push.Is(no.err, push.KindTooLarge):
 		explain(w, no.err)
 		writeV1Error(w, http.StatusRequestEntityTooLarge, no.err, retParam)
+		return
+	case errors.Is(no.err, errHeld):
+		explain(w, no.err)
+		w.Header().Set("Retry-After", "1")
+		writeV1Error(w, http.StatusServiceUnavailable, no.err, no.ret)
 		return
 	}
 	v1Form{}.reply(w, "", data, no)
@@ -63,7 +71,7 @@ func (s *Server) v1Life(q url.Values) (life, *refusal) {
 func (s *Server) v1Push(public bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		receipt, no := s.v1PushOne(w, r, public)
-		if no == nil {
+		if no == nil && receipt.ID != 0 { // the old system gives none
 			w.Header().Set(v1IDHeader, receipt.ID.String())
 			if public {
 				aim(w, slog.String("id", receipt.ID.String()))
@@ -93,6 +101,14 @@ func (s *Server) v1PushOne(w http.ResponseWriter, r *http.Request, public bool) 
 	}
 	if !isJSON(body) {
 		return push.Receipt{}, refuse(retInternal, "the body must be one JSON value in UTF-8")
+	}
+	m, end, err := s.startChange(key)
+	if err != nil {
+		return push.Receipt{}, refusalOf(err)
+	}
+	defer end()
+	if m.isOld(key) {
+		return push.Receipt{}, s.pushOld(r.Context(), m, key, q.Get("expire"), body)
 	}
 	receipt, err := s.push(r.Context(), push.Push{
 		Key: key, Body: body, Transient: l.transient, ExpiresAt: l.expiresAt,
@@ -125,12 +141,13 @@ func (s *Server) v1PushMany(w http.ResponseWriter, r *http.Request) {
 		writeV1Admin(w, "", no)
 		return
 	}
-	l, no := s.v1Life(r.URL.Query())
+	q := r.URL.Query()
+	l, no := s.v1Life(q)
 	if no != nil {
 		writeV1Admin(w, "", no)
 		return
 	}
-	failed, no := s.pushMany(r.Context(), keys, push.Push{
+	failed, no := s.pushMany(r.Context(), keys, q.Get("expire"), push.Push{
 		Body: []byte(message), Transient: l.transient, ExpiresAt: l.expiresAt, RequestID: w.Header().Get(requestIDHeader),
 	})
 	data := ""
@@ -171,16 +188,28 @@ func parseMany(body []byte) (message string, keys []string, no *refusal) {
 }
 
 // pushMany pushes p to each of the keys and returns those that failed, in their
-// order. Unless every key has a node nothing is pushed.
-func (s *Server) pushMany(ctx context.Context, keys []string, p push.Push) (failed []string, no *refusal) {
+// order; expire is how the request spells p's life. Unless every key has a node, and none is held,
+// nothing is pushed.
+func (s *Server) pushMany(ctx context.Context, keys []string, expire string, p push.Push) (failed []string, no *refusal) {
 	if !isJSON(p.Body) {
 		// To protocol v1 this is a failure of each key, not of the request.
 		return keys, nil
 	}
-	valid := keys[:0:0]
+	valid, old := keys[:0:0], keys[:0:0]
 	for _, key := range keys {
-		if _, err := push.ParseKey(key); err == nil {
-			valid = append(valid, key)
+		key, err := push.ParseKey(key)
+		if err != nil {
+			continue
+		}
+		m, end, err := s.startChange(key)
+		if err != nil {
+			return nil, refusalOf(err)
+		}
+		end()
+		if m.isOld(key) {
+			old = append(old, string(key))
+		} else {
+			valid = append(valid, string(key))
 		}
 	}
 	// One key without a node fails them all, before anything is pushed.
@@ -200,6 +229,9 @@ func (s *Server) pushMany(ctx context.Context, keys []string, p push.Push) (fail
 		for it := line.next(); it != nil; it = line.next() {
 			ok[string(it.push.Key)] = it.err == nil
 		}
+	}
+	for _, key := range s.pushManyOld(ctx, old, expire, p.Body) {
+		ok[key] = true
 	}
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return ok[key] }), nil
 }
@@ -243,7 +275,7 @@ func (s *Server) v1Delete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	aimAt(w, key)
-	if err := s.withdraw(r.Context(), key, func(ctx context.Context, c Comet) error { return c.Delete(ctx, key) }); err != nil {
+	if err := s.deleteAll(r.Context(), key); err != nil {
 		writeV1Admin(w, "", refusalOf(err))
 		return
 	}

@@ -42,6 +42,9 @@ func (s *Server) v1MsgGet(f v1Form) http.HandlerFunc {
 			f.reply(w, callback, "", &refusal{ret: ret, err: err})
 			return
 		}
+		if s.getOld(w, r, f, ask.key) {
+			return
+		}
 		buf := s.buffer()
 		defer s.release(buf)
 		out := &fetch{form: f, callback: callback, public: ask.public, buf: (*buf)[:0], out: newChunks(w, s.cfg.WriteTimeout)}

@@ -101,6 +101,9 @@ func (s *Server) getMessage(w http.ResponseWriter, r *http.Request) error {
 	case id == 0:
 		return push.E(push.KindBadRequest, "0 is no message's id, but the place before the first one")
 	}
+	if err := s.servedHere(key); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
 	e := &explanation{

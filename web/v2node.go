@@ -30,6 +30,9 @@ func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.servedHere(key); err != nil {
+		return err
+	}
 	// No waiting for an owner here: the device comes back by itself.
 	g, _, err := s.owner(key)
 	if err != nil {
@@ -53,7 +56,7 @@ func origins(p coord.Public) (ws, sse string) {
 
 // getTime answers GET /v2/time: a safe first cursor.
 func (s *Server) getTime(w http.ResponseWriter, r *http.Request) error {
-	id, err := s.clock.safe(r.Context())
+	id, err := s.firstCursor(r.Context())
 	if err != nil {
 		return err
 	}
@@ -74,6 +77,9 @@ type keyReply struct {
 func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 	key, err := push.ParseKey(r.PathValue("key"))
 	if err != nil {
+		return err
+	}
+	if err := s.servedHere(key); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)

@@ -77,7 +77,11 @@ func (s *Server) deleteMessages(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	aimAt(w, key)
-	return s.change(w, r, key, func(ctx context.Context, c Comet) error { return c.Delete(ctx, key) })
+	if err := s.deleteAll(r.Context(), key); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // recallMessage answers DELETE /v2/messages/ID: one message is withdrawn.
@@ -92,16 +96,30 @@ func (s *Server) recallMessage(w http.ResponseWriter, r *http.Request) error {
 	}
 	aimAt(w, key)
 	aim(w, slog.String("id", id.String()))
-	return s.change(w, r, key, func(ctx context.Context, c Comet) error { return c.Recall(ctx, key, id) })
-}
-
-// change withdraws something, and says so.
-func (s *Server) change(w http.ResponseWriter, r *http.Request, key push.Key, call func(context.Context, Comet) error) error {
-	if err := s.withdraw(r.Context(), key, call); err != nil {
+	end, err := s.startHere(key)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := s.withdraw(r.Context(), key, func(ctx context.Context, c Comet) error { return c.Recall(ctx, key, id) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// deleteAll deletes everything that a stream has, in the old system too while keys are moved
+// from there. Deleting twice is fine.
+func (s *Server) deleteAll(ctx context.Context, key push.Key) error {
+	m, end, err := s.startChange(key)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := s.deleteOld(ctx, m, key); err != nil {
+		return err
+	}
+	return s.withdraw(ctx, key, func(ctx context.Context, c Comet) error { return c.Delete(ctx, key) })
 }
 
 // withdraw has call done by the owner of key. Withdrawing twice is fine, so an

@@ -43,6 +43,9 @@ func (s *Server) getMessages(w http.ResponseWriter, r *http.Request) error {
 	if err := s.mayRead(bearer(r), key, q.Has("public_after")); err != nil {
 		return err
 	}
+	if err := s.servedHere(key); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
 	buf := s.buffer()

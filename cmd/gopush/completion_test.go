@@ -57,10 +57,10 @@ func TestCompletionInBash(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"p":                       "push",
-		"m":                       "migrate",
+		"m":                       "migrate|moving",
 		"migrate ":                "down|plan|status|up",
 		"migrate u":               "up",
-		"--json e":                "explain",
+		"--json e":                "explain|export",
 		"--j":                     "--json",
 		"push k 1 --tr":           "--transient",
 		"push --admin push k --i": "--idempotency-key",

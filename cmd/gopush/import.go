@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,48 +22,70 @@ type importCmd struct {
 	Redis importRedisCmd `cmd:"" help:"Import what gopush-cluster 1.0 keeps in Redis. It may run again and again."`
 }
 
-type importRedisCmd struct {
+// redisFlags say which Redis of the old system, which part of it, and where the table is.
+type redisFlags struct {
 	Config string `help:"Settings file of gopush serve; its sections store and messages count." type:"path" placeholder:"FILE"`
 	hbaseFlags
-	Server       []string `help:"A Redis server of the old system; name them all." required:"" placeholder:"HOST:PORT"`
+	Server       []string `help:"A Redis server of the old system; name them all. To write to several, each as NODE:WEIGHT=HOST:PORT, as there." required:"" placeholder:"HOST:PORT"`
 	DB           int      `name:"db" help:"Number of Redis's database." placeholder:"N"`
 	PasswordFile string   `help:"File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one." type:"path" placeholder:"FILE"`
 	Prefix       string   `help:"What names in Redis begin with, and subscription keys do not." placeholder:"TEXT"`
-	Match        string   `help:"Pattern of Redis that names must match; without it all with the prefix." placeholder:"PATTERN"`
+	Ring         []string `help:"The comet nodes of the old system with their weights, such as node1=1,node2=1; for --group." placeholder:"NAME=WEIGHT"`
+	Group        []string `help:"Keys of this node of the ring alone; may be repeated." placeholder:"NAME"`
 	Rate         int      `help:"Messages stored per second at most; 0 for no bound." placeholder:"N"`
 	DryRun       bool     `help:"Read and count; store nothing."`
-	Checkpoint   string   `help:"File that remembers how far an import came that was ended, default ${default}." default:"gopush-import.json" placeholder:"FILE"`
+}
+
+type importRedisCmd struct {
+	redisFlags
+	Match      string `help:"Pattern of Redis that names must match; without it all with the prefix." placeholder:"PATTERN"`
+	Checkpoint string `help:"File that remembers how far an import came that was ended, default ${default}." default:"gopush-import.json" placeholder:"FILE"`
+}
+
+// open connects to the table, and says what is to be done with it.
+func (c *redisFlags) open(ctx context.Context) (*hbase.Store, oldredis.Config, error) {
+	var cfg oldredis.Config
+	settings, err := c.hbaseSettings(c.Config)
+	if err != nil {
+		return nil, cfg, err
+	}
+	target, err := targetOf(settings.Store)
+	if err != nil {
+		return nil, cfg, err
+	}
+	password, err := c.password()
+	if err != nil {
+		return nil, cfg, err
+	}
+	cfg = oldredis.Config{
+		Servers: c.Server, Password: password, Database: c.DB, Prefix: c.Prefix, Ring: c.Ring, Groups: c.Group,
+		Rate: c.Rate, MaxBytes: settings.Messages.MaxBytes, DryRun: c.DryRun,
+		Target: strings.Join(target.ZooKeeper, ",") + target.Root + " " + target.Table.String(),
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, cfg, usage("%w", err)
+	}
+	store, err := hbase.Open(hbaseConfig(settings.Store, target), slog.New(slog.DiscardHandler), time.Now, nil)
+	if err != nil {
+		return nil, cfg, usage("%w", err)
+	}
+	if err := store.CheckSchema(ctx, target); err != nil {
+		return nil, cfg, errors.Join(err, store.Close())
+	}
+	return store, cfg, nil
 }
 
 // Run imports once, and fails if anything could not be.
 func (c *importRedisCmd) Run(ctx context.Context, cli *commands, s streams) error {
-	settings, err := c.hbaseSettings(c.Config)
+	store, cfg, err := c.open(ctx)
 	if err != nil {
 		return err
-	}
-	target, err := targetOf(settings.Store)
-	if err != nil {
-		return err
-	}
-	password, err := c.password()
-	if err != nil {
-		return err
-	}
-	store, err := hbase.Open(hbaseConfig(settings.Store, target), slog.New(slog.DiscardHandler), time.Now, nil)
-	if err != nil {
-		return usage("%w", err)
 	}
 	defer func() { _ = store.Close() }() // what was stored is durable
-	i, err := oldredis.New(oldredis.Config{
-		Servers: c.Server, Password: password, Database: c.DB, Prefix: c.Prefix, Match: c.Match,
-		Rate: c.Rate, MaxBytes: settings.Messages.MaxBytes, DryRun: c.DryRun,
-		Checkpoint: c.Checkpoint, Target: strings.Join(target.ZooKeeper, ",") + target.Root + " " + target.Table.String(),
-	}, store, time.Now)
+	cfg.Match, cfg.Checkpoint = c.Match, c.Checkpoint
+	i, err := oldredis.New(cfg, store, time.Now)
 	if err != nil {
 		return usage("%w", err)
-	}
-	if err := store.CheckSchema(ctx, target); err != nil {
-		return err
 	}
 	began := time.Now()
 	r, err := runShown(ctx, i, s.err, cli.JSON)
@@ -83,7 +106,7 @@ func hbaseConfig(s config.Store, target hbase.Target) hbase.Config {
 	}
 }
 
-func (c *importRedisCmd) password() (string, error) {
+func (c *redisFlags) password() (string, error) {
 	if c.PasswordFile == "" {
 		return os.Getenv("GOPUSH_REDIS_PASSWORD"), nil
 	}
@@ -94,8 +117,14 @@ func (c *importRedisCmd) password() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
+// transfer is an import or an export, which tells an R in the end.
+type transfer[R any] interface {
+	Run(ctx context.Context) (R, error)
+	Progress() (seen, stored int64)
+}
+
 // runShown runs it, and writes a line to w now and then.
-func runShown(ctx context.Context, i *oldredis.Importer, w io.Writer, asJSON bool) (oldredis.Report, error) {
+func runShown[R any](ctx context.Context, i transfer[R], w io.Writer, asJSON bool) (R, error) {
 	done := make(chan struct{})
 	shown := make(chan struct{})
 	go func() {

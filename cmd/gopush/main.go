@@ -43,6 +43,8 @@ type commands struct {
 	Migrate    migrateCmd    `cmd:"" help:"Make or change the table on HBase."`
 	Snapshot   snapshotCmd   `cmd:"" help:"Back the table on HBase up, and restore it."`
 	Import     importCmd     `cmd:"" help:"Bring messages of other systems into the table on HBase."`
+	Export     exportCmd     `cmd:"" help:"Bring messages of the table on HBase back to the system that they were imported from."`
+	Moving     movingCmd     `cmd:"" help:"Show what a web node does with keys that are moved from gopush-cluster 1.0."`
 	Health     healthCmd     `cmd:"" help:"Ask a process of any role whether it lives, and serves; for health checks."`
 	Bench      benchCmd      `cmd:"" help:"Put load on a server, measure it, and prove that nothing is lost."`
 	Doctor     doctorCmd     `cmd:"" help:"Look for what is wrong, with what to do about it."`

@@ -16,7 +16,7 @@ func another(t *testing.T, f field) string {
 	before := f.value.yaml()
 	for _, text := range []string{
 		"true", "2", "0.5", "2s", "3d", "1KiB", "json", "debug", "zookeeper", "hbase", "async", "https://a.example",
-		"127.0.0.1:7", "a.example:7", "/a", "a:b", "a",
+		"127.0.0.1:7", "a.example:7", "/a", "a:b", "a", "node1=1",
 	} {
 		if f.value.set(text) == nil && f.value.yaml() != before {
 			return text

@@ -71,7 +71,18 @@ func (s *Serve) fields() table {
 		{"web.pushes_per_second", "How many messages this node takes in one second; 0 for no limit. One more is\nanswered with 429.", live{&number{&s.Web.PushesPerSecond, 0, 10_000_000}}},
 		{"web.reads_per_address", "How many requests of the public API it answers in one second to one remote\naddress, as for comet.max_per_address; 0 for no limit.", live{&number{&s.Web.ReadsPerAddress, 0, 1_000_000}}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},
-	})
+	}, s.Moving.fields())
+}
+
+// fields of moving in from gopush-cluster 1.0. All empty: nothing is moved.
+func (m *Moving) fields() table {
+	return table{
+		{"moving.ring", "The comet nodes of a gopush-cluster 1.0 that is moved from, each with its weight,\nsuch as node1=1; empty: none. See docs/migrating.md.", live{&list{p: &m.Ring, rule: ringNode}}},
+		{"moving.old", "Those of them whose keys are with the old system still: clients and pushes are\nhanded to it.", live{&list{p: &m.Old, rule: groupName}}},
+		{"moving.held", "Those of them whose keys nobody may change right now: pushes are answered with\n503, to be tried again.", live{&list{p: &m.Held, rule: groupName}}},
+		{"moving.public", "URL of the public API of a web node of the old system; needed with moving.ring.", live{&text{p: &m.Public, rule: optional(webNode)}}},
+		{"moving.admin", "URL of its admin API; needed with moving.ring.", live{&text{p: &m.Admin, rule: optional(webNode)}}},
+	}
 }
 
 // fields of what the roles say to each other. Both ends show the certificate.

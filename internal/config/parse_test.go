@@ -99,9 +99,9 @@ func TestProblems(t *testing.T) {
 		},
 		"unknown, nothing near": {
 			"colour: red\n",
-			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web`},
+			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web, moving`},
 		},
-		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web`}},
+		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web, moving`}},
 		"out of range": {
 			"messages:\n  newest: -1\n  max_bytes: 1MiB\n  default_ttl: 0s\ncomet:\n  heartbeat: 2h\n",
 			[]string{

@@ -145,6 +145,24 @@ func collector(s string) error {
 	return nil
 }
 
+// ringNode allows a comet node with its weight.
+func ringNode(s string) error {
+	name, weight, ok := strings.Cut(s, "=")
+	if n, err := strconv.Atoi(weight); !ok || err != nil || n < 1 || n > 1000 {
+		return fmt.Errorf("%q is not a node with its weight; write NAME=WEIGHT, such as node1=1", s)
+	}
+	return groupName(name)
+}
+
+// webNode allows the URL of a web node.
+func webNode(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || s != u.Scheme+"://"+u.Host || hostName(u.Hostname()) != nil {
+		return fmt.Errorf("%q is not the URL of a web node; write http://host:port", s)
+	}
+	return nil
+}
+
 // origin allows what a browser sends as its Origin, and "*".
 func origin(s string) error {
 	u, err := url.Parse(s)

@@ -36,6 +36,14 @@ type Serve struct {
 	Tokens       Tokens
 	Message      Message
 	Web          Web
+	Moving       Moving
+}
+
+// Moving says which keys are still with a gopush-cluster 1.0 that is moved from.
+type Moving struct {
+	Ring          []string // its comet nodes, NAME=WEIGHT
+	Old, Held     []string // of them
+	Public, Admin string   // URLs of its web node
 }
 
 // RPC is how the roles talk to each other. The files are PEM; all three or none.

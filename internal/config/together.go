@@ -34,8 +34,26 @@ func (s *Serve) together() (found Problems) {
 	if s.Tokens.Required && s.Tokens.KeysFile == "" {
 		complain("tokens.required", "there are no keys to check tokens with; set tokens.keys_file to a file that gopush token keygen has made")
 	}
+	s.movingTogether(complain)
 	found.sort()
 	return found
+}
+
+// movingTogether checks what moving in needs.
+func (s *Serve) movingTogether(complain func(path, format string, args ...any)) {
+	m := &s.Moving
+	for path, groups := range map[string][]string{"moving.old": m.Old, "moving.held": m.Held} {
+		for _, g := range groups {
+			if !slices.ContainsFunc(m.Ring, func(node string) bool { return strings.HasPrefix(node, g+"=") }) {
+				complain(path, "%q is no node of moving.ring; name all comet nodes of the old system there", g)
+			}
+		}
+	}
+	for path, url := range map[string]string{"moving.public": m.Public, "moving.admin": m.Admin} {
+		if len(m.Ring) > 0 && url == "" {
+			complain(path, "it is empty, but there is a moving.ring; give the URL of a web node of the old system")
+		}
+	}
 }
 
 // rpcTogether checks where the roles talk to each other.

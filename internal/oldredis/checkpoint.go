@@ -19,6 +19,9 @@ type checkpoint struct {
 	Server int    `json:"server"` // the index of the one under way
 	Cursor uint64 `json:"cursor"` // of its SCAN
 	Report Report `json:"report"` // up to there
+	// Of an export: the last key that is done, and what was done up to there.
+	Key      push.Key `json:"key,omitempty"`
+	Exported Exported `json:"exported,omitzero"`
 }
 
 // origin is what is imported, and where to: another one has another checkpoint.
@@ -29,6 +32,9 @@ type origin struct {
 	Match    string   `json:"match"`
 	Target   string   `json:"target"`
 	DryRun   bool     `json:"dry_run"`
+	Ring     []string `json:"ring,omitempty"`
+	Groups   []string `json:"groups,omitempty"`
+	Export   bool     `json:"export,omitempty"`
 }
 
 const checkpointFormat = 1
@@ -48,7 +54,7 @@ func loadCheckpoint(path string, of origin) (*checkpoint, error) {
 	}
 	var c checkpoint
 	if err := json.Unmarshal(b, &c); err != nil || c.Format != checkpointFormat || !reflect.DeepEqual(c.Of, of) {
-		return nil, push.E(push.KindConflict, "the checkpoint %s is of another import; finish that one, remove the file, or name another with --checkpoint", path)
+		return nil, push.E(push.KindConflict, "the checkpoint %s is of something else; finish that, remove the file, or name another with --checkpoint", path)
 	}
 	return &c, nil
 }

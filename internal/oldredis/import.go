@@ -46,6 +46,9 @@ type Config struct {
 	Checkpoint string
 	// Target names the store, for the checkpoint.
 	Target string
+	// Ring are the old system's comet nodes, NAME=WEIGHT each, and Groups those of them whose
+	// keys are meant. Both empty: all keys.
+	Ring, Groups []string
 }
 
 // atATime is how many sets are worked on at the same time. The messages of one are
@@ -55,6 +58,7 @@ const atATime = 32
 // Importer is one import. It is used once.
 type Importer struct {
 	cfg   Config           // immutable
+	part  Part             // immutable
 	store Store            // immutable
 	now   func() time.Time // immutable
 	pace  pace
@@ -64,22 +68,39 @@ type Importer struct {
 
 // New checks the configuration.
 func New(cfg Config, store Store, now func() time.Time) (*Importer, error) {
-	switch {
-	case len(cfg.Servers) == 0:
-		return nil, errors.New("no Redis server is named")
-	case cfg.Rate < 0 || cfg.Database < 0:
-		return nil, errors.New("neither the rate nor the number of the database may be negative")
-	case cfg.MaxBytes <= 0:
+	if cfg.MaxBytes <= 0 {
 		return nil, errors.New("oldredis: Config.MaxBytes is not set")
+	}
+	part, err := cfg.check()
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Match == "" {
 		cfg.Match = literal.Replace(cfg.Prefix) + "*"
 	}
-	i := &Importer{cfg: cfg, store: store, now: now}
-	if cfg.Rate > 0 {
-		i.pace.every = time.Second / time.Duration(cfg.Rate)
+	return &Importer{cfg: cfg, part: part, store: store, now: now, pace: newPace(cfg.Rate)}, nil
+}
+
+// Validate says what no run could do with.
+func (c *Config) Validate() error {
+	_, err := c.check()
+	return err
+}
+
+// check is Validate, and says which keys are meant.
+func (c *Config) check() (Part, error) {
+	switch {
+	case len(c.Servers) == 0:
+		return Part{}, errors.New("no Redis server is named")
+	case c.Rate < 0 || c.Database < 0:
+		return Part{}, errors.New("neither the rate nor the number of the database may be negative")
 	}
-	return i, nil
+	return NewPart(c.Ring, c.Groups)
+}
+
+// origin is what a checkpoint of these settings is of.
+func (c *Config) origin(export bool) origin {
+	return origin{c.Servers, c.Database, c.Prefix, c.Match, c.Target, c.DryRun, c.Ring, c.Groups, export}
 }
 
 // literal takes the meaning from characters that have one in a pattern.
@@ -91,9 +112,7 @@ func (i *Importer) Progress() (seen, stored int64) { return i.seen.Load(), i.sto
 // Run imports everything once. With an error the report goes up to the checkpoint, from
 // which the next run goes on.
 func (i *Importer) Run(ctx context.Context) (Report, error) {
-	c, err := loadCheckpoint(i.cfg.Checkpoint, origin{
-		i.cfg.Servers, i.cfg.Database, i.cfg.Prefix, i.cfg.Match, i.cfg.Target, i.cfg.DryRun,
-	})
+	c, err := loadCheckpoint(i.cfg.Checkpoint, i.cfg.origin(false))
 	if err != nil {
 		return Report{}, err
 	}
@@ -108,7 +127,7 @@ func (i *Importer) Run(ctx context.Context) (Report, error) {
 
 // server goes over the sets of the checkpoint's server.
 func (i *Importer) server(ctx context.Context, c *checkpoint) error {
-	s := connect(i.cfg.Servers[c.Server], i.cfg.Password, i.cfg.Database)
+	s := connect(address(i.cfg.Servers[c.Server]), i.cfg.Password, i.cfg.Database)
 	defer func() { _ = s.client.Close() }() // nothing was written
 	for {
 		names, next, err := s.names(ctx, c.Cursor, i.cfg.Match)
@@ -116,7 +135,8 @@ func (i *Importer) server(ctx context.Context, c *checkpoint) error {
 			return err
 		}
 		slices.Sort(names)
-		r, err := i.sets(ctx, s, slices.Compact(names))
+		names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return !i.part.Has(i.keyOf(name)) })
+		r, err := i.sets(ctx, s, names)
 		if err != nil {
 			return err
 		}
@@ -129,6 +149,11 @@ func (i *Importer) server(ctx context.Context, c *checkpoint) error {
 			return err
 		}
 	}
+}
+
+// keyOf is the subscription key of a sorted set, which may be none.
+func (i *Importer) keyOf(name string) push.Key {
+	return push.Key(strings.TrimPrefix(name, i.cfg.Prefix))
 }
 
 // sets imports several at the same time.
@@ -155,7 +180,7 @@ func (i *Importer) sets(ctx context.Context, s *server, names []string) (*Report
 func (i *Importer) set(ctx context.Context, s *server, name string) (*Report, error) {
 	r := &Report{Sets: 1}
 	w := &set{Importer: i, report: r}
-	err := w.open(ctx, strings.TrimPrefix(name, i.cfg.Prefix), strings.HasPrefix(name, i.cfg.Prefix))
+	err := w.open(ctx, string(i.keyOf(name)), strings.HasPrefix(name, i.cfg.Prefix))
 	if err == nil {
 		err = s.members(ctx, name, func(z redis.Z) error {
 			err := w.member(ctx, z)
@@ -179,7 +204,7 @@ type set struct {
 	report *Report
 	key    push.Key
 	newest push.ID // that the key has in the store
-	last   push.ID // the place of the member before
+	places places
 	// there is what the store has from the first member on, by id; nil: not read yet.
 	there map[push.ID][sha256.Size]byte
 }
@@ -197,15 +222,13 @@ func (w *set) member(ctx context.Context, z redis.Z) error {
 	w.report.Messages++
 	w.seen.Add(1)
 	now := w.now()
-	id, err := idOf(z.Score, now)
+	id, moved, err := w.places.of(z, now)
 	if err != nil {
 		return err
 	}
-	if id <= w.last {
-		id = w.last + push.Step
+	if moved {
 		w.report.Moved++
 	}
-	w.last = id
 	m, err := parse(fmt.Sprint(z.Member), w.cfg.MaxBytes)
 	if err != nil {
 		return err
@@ -283,6 +306,14 @@ type pace struct {
 
 	mu   sync.Mutex
 	next time.Time // guarded by mu
+}
+
+// newPace allows so many per second; 0: any.
+func newPace(rate int) pace {
+	if rate == 0 {
+		return pace{}
+	}
+	return pace{every: time.Second / time.Duration(rate)}
 }
 
 // wait returns when it is the caller's turn.

@@ -3,8 +3,12 @@ package oldredis
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"gopush/internal/push"
 )
@@ -54,6 +58,47 @@ func idOf(score float64, now time.Time) (push.ID, error) {
 		return 0, reasonError{Future}
 	}
 	return id, nil
+}
+
+// places gives the members of one set their places here, from the lowest score on.
+type places struct{ last push.ID }
+
+// of is the place of the next member: the id that an export has noted in it, or else the one
+// that its score leads to; moved, if that is taken already.
+func (p *places) of(z redis.Z, now time.Time) (id push.ID, moved bool, err error) {
+	if id, err = idOf(z.Score, now); err != nil {
+		return 0, false, err
+	}
+	if noted := notedID(fmt.Sprint(z.Member)); noted > p.last && float64(noted) == z.Score {
+		id = noted
+	}
+	if moved = id <= p.last; moved {
+		id = p.last + push.Step
+	}
+	p.last = id
+	return id, moved, nil
+}
+
+// notedID is the id in a member that an export has written; 0: it is the old system's own.
+func notedID(member string) push.ID {
+	var m struct {
+		ID push.ID `json:"gopush"`
+	}
+	if !strings.Contains(member, `"gopush":`) { // nearly always
+		return 0
+	}
+	if err := json.Unmarshal([]byte(member), &m); err != nil || m.ID%push.Step != 0 {
+		return 0
+	}
+	return m.ID
+}
+
+// compose writes a message as the old system would, and notes its id besides, which that
+// ignores: so no two messages are one member, and an import finds the id again. It ends with
+// the last whole second before its end here.
+func compose(m *push.Message) string {
+	// By hand, as encoding/json would change the bytes of the body.
+	return fmt.Sprintf(`{"msg":%s,"expire":%d,"gopush":%d}`, m.Body, m.ExpiresAt/1000-1, m.ID)
 }
 
 // parse reads a member. Its ExpiresAt is in milliseconds, and may be over.

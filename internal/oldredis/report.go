@@ -1,6 +1,10 @@
 package oldredis
 
-import "maps"
+import (
+	"maps"
+
+	"gopush/internal/push"
+)
 
 // Report is what an import did.
 type Report struct {
@@ -42,6 +46,30 @@ func (r *Report) fail(f Failure) {
 	if len(r.Examples) < maxExamples {
 		r.Examples = append(r.Examples, f)
 	}
+}
+
+// Exported is what an export did.
+type Exported struct {
+	Keys      int `json:"keys"`      // that were looked at
+	Messages  int `json:"messages"`  // that they had in gopush
+	Exported  int `json:"exported"`  // or would be, in a dry run
+	Present   int `json:"present"`   // in Redis already
+	Withdrawn int `json:"withdrawn"` // removed from Redis, as they were recalled in gopush
+	// Largest is how many messages the fullest set has now. The old system keeps no more than its
+	// setting redis.store says, from its next push to that key on.
+	Largest int `json:"largest"`
+	// Newest is the highest id that any of the keys has had.
+	Newest push.ID `json:"newest"`
+}
+
+func (e *Exported) add(o *Exported) {
+	e.Keys += o.Keys
+	e.Messages += o.Messages
+	e.Exported += o.Exported
+	e.Present += o.Present
+	e.Withdrawn += o.Withdrawn
+	e.Largest = max(e.Largest, o.Largest)
+	e.Newest = max(e.Newest, o.Newest)
 }
 
 // maxExamples bounds what is kept, and printed.

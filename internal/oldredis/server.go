@@ -89,5 +89,5 @@ func (s *server) failed(err error) error {
 	if e, ok := errors.AsType[redis.Error](err); ok {
 		return push.E(push.KindConflict, "Redis at %s refuses: %s", s.addr, e.Error())
 	}
-	return push.Wrap(push.KindStoreUnavailable, err, "Redis at %s cannot be read", s.addr)
+	return push.Wrap(push.KindStoreUnavailable, err, "Redis at %s cannot be reached", s.addr)
 }

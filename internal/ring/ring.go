@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -112,4 +113,26 @@ func (r *Ring) Nodes() []Node {
 		return nil
 	}
 	return slices.Clone(r.nodes)
+}
+
+// Parse makes a ring of texts of the form NAME or NAME=WEIGHT; without a weight it is 1.
+func Parse(texts []string) (*Ring, error) {
+	nodes := make([]Node, len(texts))
+	for i, text := range texts {
+		name, weight, weighted := strings.Cut(text, "=")
+		n := 1
+		if weighted {
+			var err error
+			if n, err = strconv.Atoi(weight); err != nil {
+				return nil, fmt.Errorf("ring: %q is not a node; write NAME=WEIGHT, such as node1=1", text)
+			}
+		}
+		nodes[i] = Node{Name: name, Weight: n}
+	}
+	return New(nodes)
+}
+
+// Has reports whether a node of that name is on the ring.
+func (r *Ring) Has(name string) bool {
+	return r != nil && slices.ContainsFunc(r.nodes, func(n Node) bool { return n.Name == name })
 }

@@ -234,3 +234,20 @@ func BenchmarkOwner(b *testing.B) {
 		r.Owner("user:12345")
 	}
 }
+
+// Broken once by a weight that is ignored.
+func TestParse(t *testing.T) {
+	r, err := Parse([]string{"node1", "node3=3", "node2=2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mustNew(t, Node{"node1", 1}, Node{"node2", 2}, Node{"node3", 3})
+	if diff := cmp.Diff(want.Nodes(), r.Nodes()); diff != "" || !r.Has("node3") || r.Has("node4") || (*Ring)(nil).Has("") {
+		t.Error(diff)
+	}
+	for _, bad := range []string{"", "node1=", "node1=x", "node1=0", "=1"} {
+		if _, err := Parse([]string{bad}); err == nil {
+			t.Errorf("%q passes", bad)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -250,6 +251,55 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 	}
 }
 
+// movingSights are those of the settings of moving in, and what the file has before each.
+func (r *reloaded) movingSights(t *testing.T) (sights map[string]sight, bases map[string]string) {
+	t.Helper()
+	admin, public := "http://"+r.sys.Addrs().Admin, "http://"+r.sys.Addrs().Public
+	var deletions atomic.Int64
+	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodPost {
+			deletions.Add(1)
+		}
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	t.Cleanup(old.Close)
+	const nowhere = "http://127.0.0.1:1"
+	base := func(more string) string {
+		return "moving: {ring: [node1=1], public: " + nowhere + ", admin: " + nowhere + more + "}"
+	}
+	lookup := func() int {
+		status, _ := r.answer(t, http.MethodGet, public+"/1/server/get?k=k&p=1", "", "", "")
+		return status
+	}
+	push := func() int {
+		status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")
+		return status
+	}
+	// The stand-in counts deletions, as they go there whoever has the key.
+	deleted := func() bool {
+		before := deletions.Load()
+		_, _ = r.answer(t, http.MethodDelete, admin+"/v2/messages?key=k", "", r.sys.Token(), "")
+		return deletions.Load() > before
+	}
+	fromOld := base(", old: [node1]")
+	sights = map[string]sight{
+		"moving.ring": {base(""), func() bool {
+			var state struct{ Groups []any }
+			r.call(http.MethodGet, admin+"/v2/moving", "", &state)
+			return len(state.Groups) == 1
+		}},
+		"moving.old":    {fromOld, func() bool { return push() == http.StatusConflict }},
+		"moving.held":   {base(", held: [node1]"), func() bool { return push() == http.StatusServiceUnavailable }},
+		"moving.public": {strings.Replace(fromOld, "public: "+nowhere, "public: "+old.URL, 1), func() bool { return lookup() == http.StatusTeapot }},
+		"moving.admin":  {strings.Replace(fromOld, "admin: "+nowhere, "admin: "+old.URL, 1), deleted},
+	}
+	bases = map[string]string{
+		"moving.ring": "moving: {public: " + nowhere + ", admin: " + nowhere + "}",
+		"moving.old":  base(""), "moving.held": base(""), "moving.public": fromOld, "moving.admin": fromOld,
+	}
+	return sights, bases
+}
+
 // TestEverySettingReloads changes every setting that can be in the file of a system that
 // runs, and sees that it works, and that it no longer does once it is changed back.
 //
@@ -263,10 +313,13 @@ func TestEverySettingReloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := r.sights(t, token, tokens)
+	moving, bases := r.movingSights(t)
+	maps.Copy(tests, moving)
 	if all, want := slices.Sorted(maps.Keys(tests)), slices.Sorted(slices.Values(config.Reloadable())); !slices.Equal(all, want) {
 		t.Errorf("the table sees %v\nbut these can be reloaded: %v", all, want)
 	}
 	for path, tt := range tests {
+		r.reload(t, bases[path])
 		if tt.seen != nil && tt.seen() {
 			t.Errorf("%s: there is nothing to see before", path)
 		}
@@ -278,7 +331,7 @@ func TestEverySettingReloads(t *testing.T) {
 		if tt.seen != nil && !tt.seen() {
 			t.Errorf("%s: the new value does not work", path)
 		}
-		r.reload(t, "")
+		r.reload(t, bases[path])
 		if tt.seen != nil && tt.seen() {
 			t.Errorf("%s: the value that was there before does not work again", path)
 		}

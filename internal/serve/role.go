@@ -39,6 +39,9 @@ func (r Roles) String() string {
 // is called like a role are for that one alone.
 func (r Roles) concern(path string) bool {
 	section, _, _ := strings.Cut(path, ".")
+	if section == "moving" {
+		section = "web"
+	}
 	for i, name := range []string{"message", "comet", "web"} {
 		if section == name {
 			return r.Has(1 << i)

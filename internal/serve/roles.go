@@ -304,12 +304,19 @@ func webLimits(s config.Serve) web.Limits {
 // read before: see open.
 func (s *System) onWebReload(server *web.Server) error {
 	return s.onReload(func(settings config.Serve) (step, error) {
-		limits := webLimits(settings)
+		limits, moving := webLimits(settings), webMoving(settings)
 		return step{take: func() {
 			server.SetLimits(limits)
+			server.SetMoving(moving)
 			if admins := s.administrators(); len(admins) > 0 {
 				server.SetAdmins(admins)
 			}
-		}}, limits.Validate()
+		}}, errors.Join(limits.Validate(), moving.Validate())
 	})
+}
+
+// webMoving turns settings into those of a server that keys are moved to.
+func webMoving(s config.Serve) web.Moving {
+	m := s.Moving
+	return web.Moving{Ring: m.Ring, Old: m.Old, Held: m.Held, Public: m.Public, Admin: m.Admin}
 }

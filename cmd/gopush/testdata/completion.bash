@@ -6,7 +6,7 @@ _gopush_at() {
     commands='' flags='' valued='' args=''
     case $1 in
     '')
-        commands='serve push listen inbox where explain top token nodes drain migrate snapshot import health bench doctor completion version '
+        commands='serve push listen inbox where explain top token nodes drain migrate snapshot import export moving health bench doctor completion version '
         flags='--help --json '
         valued=' '
         ;;
@@ -115,8 +115,21 @@ _gopush_at() {
         valued=' '
         ;;
     'import redis')
-        flags='--help --json --config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --dry-run --checkpoint '
-        valued=' --config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --checkpoint '
+        flags='--help --json --config --zookeeper --znode-parent --table --server --db --password-file --prefix --ring --group --rate --dry-run --match --checkpoint '
+        valued=' --config --zookeeper --znode-parent --table --server --db --password-file --prefix --ring --group --rate --match --checkpoint '
+        ;;
+    'export')
+        commands='redis '
+        flags='--help --json '
+        valued=' '
+        ;;
+    'export redis')
+        flags='--help --json --config --zookeeper --znode-parent --table --server --db --password-file --prefix --ring --group --rate --dry-run --checkpoint '
+        valued=' --config --zookeeper --znode-parent --table --server --db --password-file --prefix --ring --group --rate --checkpoint '
+        ;;
+    'moving')
+        flags='--help --json --wait --admin --token-file --data --timeout --ca '
+        valued=' --admin --token-file --data --timeout --ca '
         ;;
     'health')
         flags='--help --json --ops --ready --timeout --ca '
@@ -186,6 +199,12 @@ _gopush_value() {
     'import redis --password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'import redis --checkpoint') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'health --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'export redis --config') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'export redis --password-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'export redis --checkpoint') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'moving --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'moving --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    'moving --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --token-file') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'bench --data') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     'bench --ca') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

@@ -11,7 +11,7 @@ function __gopush_at
             continue
         end
         switch "$at $word"
-            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' token' ' nodes' ' drain' ' migrate' ' snapshot' ' import' ' health' ' bench' ' doctor' ' completion' ' version' 
+            case ' serve' ' push' ' listen' ' inbox' ' where' ' explain' ' top' ' token' ' nodes' ' drain' ' migrate' ' snapshot' ' import' ' export' ' moving' ' health' ' bench' ' doctor' ' completion' ' version' 
                 set at (string trim "$at $word")
             case 'token keygen' 'token mint' 'token revoke' 'token verify' 
                 set at (string trim "$at $word")
@@ -20,6 +20,8 @@ function __gopush_at
             case 'snapshot take' 'snapshot list' 'snapshot restore' 'snapshot delete' 
                 set at (string trim "$at $word")
             case 'import redis' 
+                set at (string trim "$at $word")
+            case 'export redis' 
                 set at (string trim "$at $word")
             case 
                 set option $word
@@ -73,7 +75,13 @@ function __gopush_at
                 set option $word
             case 
                 set option $word
-            case 'import redis --config' 'import redis --zookeeper' 'import redis --znode-parent' 'import redis --table' 'import redis --server' 'import redis --db' 'import redis --password-file' 'import redis --prefix' 'import redis --match' 'import redis --rate' 'import redis --checkpoint' 
+            case 'import redis --config' 'import redis --zookeeper' 'import redis --znode-parent' 'import redis --table' 'import redis --server' 'import redis --db' 'import redis --password-file' 'import redis --prefix' 'import redis --ring' 'import redis --group' 'import redis --rate' 'import redis --match' 'import redis --checkpoint' 
+                set option $word
+            case 
+                set option $word
+            case 'export redis --config' 'export redis --zookeeper' 'export redis --znode-parent' 'export redis --table' 'export redis --server' 'export redis --db' 'export redis --password-file' 'export redis --prefix' 'export redis --ring' 'export redis --group' 'export redis --rate' 'export redis --checkpoint' 
+                set option $word
+            case 'moving --admin' 'moving --token-file' 'moving --data' 'moving --timeout' 'moving --ca' 
                 set option $word
             case 'health --ops' 'health --timeout' 'health --ca' 
                 set option $word
@@ -104,6 +112,8 @@ complete -c gopush -n '__gopush_at ' -a drain -d 'Have the node that serves a gr
 complete -c gopush -n '__gopush_at ' -a migrate -d 'Make or change the table on HBase.'
 complete -c gopush -n '__gopush_at ' -a snapshot -d 'Back the table on HBase up, and restore it.'
 complete -c gopush -n '__gopush_at ' -a import -d 'Bring messages of other systems into the table on HBase.'
+complete -c gopush -n '__gopush_at ' -a export -d 'Bring messages of the table on HBase back to the system that they were imported from.'
+complete -c gopush -n '__gopush_at ' -a moving -d 'Show what a web node does with keys that are moved from gopush-cluster 1.0.'
 complete -c gopush -n '__gopush_at ' -a health -d 'Ask a process of any role whether it lives, and serves; for health checks.'
 complete -c gopush -n '__gopush_at ' -a bench -d 'Put load on a server, measure it, and prove that nothing is lost.'
 complete -c gopush -n '__gopush_at ' -a doctor -d 'Look for what is wrong, with what to do about it.'
@@ -322,14 +332,42 @@ complete -c gopush -n '__gopush_at import redis' -l config -d 'Settings file of 
 complete -c gopush -n '__gopush_at import redis' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
 complete -c gopush -n '__gopush_at import redis' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
 complete -c gopush -n '__gopush_at import redis' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
-complete -c gopush -n '__gopush_at import redis' -l server -d 'A Redis server of the old system; name them all.' -x
+complete -c gopush -n '__gopush_at import redis' -l server -d 'A Redis server of the old system; name them all. To write to several, each as NODE:WEIGHT=HOST:PORT, as there.' -x
 complete -c gopush -n '__gopush_at import redis' -l db -d 'Number of Redis'\''s database.' -x
 complete -c gopush -n '__gopush_at import redis' -l password-file -d 'File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one.' -r -F
 complete -c gopush -n '__gopush_at import redis' -l prefix -d 'What names in Redis begin with, and subscription keys do not.' -x
-complete -c gopush -n '__gopush_at import redis' -l match -d 'Pattern of Redis that names must match; without it all with the prefix.' -x
+complete -c gopush -n '__gopush_at import redis' -l ring -d 'The comet nodes of the old system with their weights, such as node1=1,node2=1; for --group.' -x
+complete -c gopush -n '__gopush_at import redis' -l group -d 'Keys of this node of the ring alone; may be repeated.' -x
 complete -c gopush -n '__gopush_at import redis' -l rate -d 'Messages stored per second at most; 0 for no bound.' -x
 complete -c gopush -n '__gopush_at import redis' -l dry-run -d 'Read and count; store nothing.'
+complete -c gopush -n '__gopush_at import redis' -l match -d 'Pattern of Redis that names must match; without it all with the prefix.' -x
 complete -c gopush -n '__gopush_at import redis' -l checkpoint -d 'File that remembers how far an import came that was ended, default gopush-import.json.' -r -F
+complete -c gopush -n '__gopush_at export' -a redis -d 'Bring back to the Redis of gopush-cluster 1.0 what was pushed here: the way back of an import. Hold the pushes before.'
+complete -c gopush -n '__gopush_at export' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at export' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at export redis' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at export redis' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at export redis' -l config -d 'Settings file of gopush serve; its sections store and messages count.' -r -F
+complete -c gopush -n '__gopush_at export redis' -l zookeeper -d 'Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).' -x
+complete -c gopush -n '__gopush_at export redis' -l znode-parent -d 'The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).' -x
+complete -c gopush -n '__gopush_at export redis' -l table -d 'Table of the messages, default gopush:messages ($GOPUSH_TABLE).' -x
+complete -c gopush -n '__gopush_at export redis' -l server -d 'A Redis server of the old system; name them all. To write to several, each as NODE:WEIGHT=HOST:PORT, as there.' -x
+complete -c gopush -n '__gopush_at export redis' -l db -d 'Number of Redis'\''s database.' -x
+complete -c gopush -n '__gopush_at export redis' -l password-file -d 'File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one.' -r -F
+complete -c gopush -n '__gopush_at export redis' -l prefix -d 'What names in Redis begin with, and subscription keys do not.' -x
+complete -c gopush -n '__gopush_at export redis' -l ring -d 'The comet nodes of the old system with their weights, such as node1=1,node2=1; for --group.' -x
+complete -c gopush -n '__gopush_at export redis' -l group -d 'Keys of this node of the ring alone; may be repeated.' -x
+complete -c gopush -n '__gopush_at export redis' -l rate -d 'Messages stored per second at most; 0 for no bound.' -x
+complete -c gopush -n '__gopush_at export redis' -l dry-run -d 'Read and count; store nothing.'
+complete -c gopush -n '__gopush_at export redis' -l checkpoint -d 'File that remembers how far an export came that was ended, default gopush-export.json.' -r -F
+complete -c gopush -n '__gopush_at moving' -l help -d 'Show context-sensitive help.'
+complete -c gopush -n '__gopush_at moving' -l json -d 'Write results and errors as JSON.'
+complete -c gopush -n '__gopush_at moving' -l wait -d 'Wait until nothing is in flight of what began under other settings, and the ids lie behind the clock.'
+complete -c gopush -n '__gopush_at moving' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x
+complete -c gopush -n '__gopush_at moving' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
+complete -c gopush -n '__gopush_at moving' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
+complete -c gopush -n '__gopush_at moving' -l timeout -d 'How long to wait for an answer.' -x
+complete -c gopush -n '__gopush_at moving' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F
 complete -c gopush -n '__gopush_at health' -l help -d 'Show context-sensitive help.'
 complete -c gopush -n '__gopush_at health' -l json -d 'Write results and errors as JSON.'
 complete -c gopush -n '__gopush_at health' -l ops -d 'Ops listener of the process, default 127.0.0.1:6971.' -x

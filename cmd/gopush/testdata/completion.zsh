@@ -21,6 +21,8 @@ _gopush_at() {
             'migrate:Make or change the table on HBase.'
             'snapshot:Back the table on HBase up, and restore it.'
             'import:Bring messages of other systems into the table on HBase.'
+            'export:Bring messages of the table on HBase back to the system that they were imported from.'
+            'moving:Show what a web node does with keys that are moved from gopush-cluster 1.0.'
             'health:Ask a process of any role whether it lives, and serves; for health checks.'
             'bench:Put load on a server, measure it, and prove that nothing is lost.'
             'doctor:Look for what is wrong, with what to do about it.'
@@ -379,16 +381,61 @@ _gopush_at() {
             '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
             '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
             '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
-            '--server:A Redis server of the old system; name them all.'
+            '--server:A Redis server of the old system; name them all. To write to several, each as NODE\:WEIGHT=HOST\:PORT, as there.'
             '--db:Number of Redis'\''s database.'
             '--password-file:File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one.'
             '--prefix:What names in Redis begin with, and subscription keys do not.'
-            '--match:Pattern of Redis that names must match; without it all with the prefix.'
+            '--ring:The comet nodes of the old system with their weights, such as node1=1,node2=1; for --group.'
+            '--group:Keys of this node of the ring alone; may be repeated.'
             '--rate:Messages stored per second at most; 0 for no bound.'
             '--dry-run:Read and count; store nothing.'
+            '--match:Pattern of Redis that names must match; without it all with the prefix.'
             '--checkpoint:File that remembers how far an import came that was ended, default gopush-import.json.'
         )
-        valued=(--config --zookeeper --znode-parent --table --server --db --password-file --prefix --match --rate --checkpoint )
+        valued=(--config --zookeeper --znode-parent --table --server --db --password-file --prefix --ring --group --rate --match --checkpoint )
+        ;;
+    'export')
+        commands=(
+            'redis:Bring back to the Redis of gopush-cluster 1.0 what was pushed here\: the way back of an import. Hold the pushes before.'
+        )
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+        )
+        valued=()
+        ;;
+    'export redis')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--config:Settings file of gopush serve; its sections store and messages count.'
+            '--zookeeper:Addresses of HBase'\''s ZooKeeper ($GOPUSH_ZOOKEEPER).'
+            '--znode-parent:The znode that HBase keeps its own below, default /hbase ($GOPUSH_ZNODE_PARENT).'
+            '--table:Table of the messages, default gopush\:messages ($GOPUSH_TABLE).'
+            '--server:A Redis server of the old system; name them all. To write to several, each as NODE\:WEIGHT=HOST\:PORT, as there.'
+            '--db:Number of Redis'\''s database.'
+            '--password-file:File with the password of Redis; without it GOPUSH_REDIS_PASSWORD, if it needs one.'
+            '--prefix:What names in Redis begin with, and subscription keys do not.'
+            '--ring:The comet nodes of the old system with their weights, such as node1=1,node2=1; for --group.'
+            '--group:Keys of this node of the ring alone; may be repeated.'
+            '--rate:Messages stored per second at most; 0 for no bound.'
+            '--dry-run:Read and count; store nothing.'
+            '--checkpoint:File that remembers how far an export came that was ended, default gopush-export.json.'
+        )
+        valued=(--config --zookeeper --znode-parent --table --server --db --password-file --prefix --ring --group --rate --checkpoint )
+        ;;
+    'moving')
+        flags=(
+            '--help:Show context-sensitive help.'
+            '--json:Write results and errors as JSON.'
+            '--wait:Wait until nothing is in flight of what began under other settings, and the ids lie behind the clock.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
+            '--timeout:How long to wait for an answer.'
+            '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
+        )
+        valued=(--admin --token-file --data --timeout --ca )
         ;;
     'health')
         flags=(
@@ -508,6 +555,12 @@ _gopush_value() {
     'import redis --password-file') _files ;;
     'import redis --checkpoint') _files ;;
     'health --ca') _files ;;
+    'export redis --config') _files ;;
+    'export redis --password-file') _files ;;
+    'export redis --checkpoint') _files ;;
+    'moving --token-file') _files ;;
+    'moving --data') _files -/ ;;
+    'moving --ca') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
     'bench --ca') _files ;;
