@@ -16,6 +16,7 @@ import (
 // same client may come back later.
 const (
 	memoryShort = "memory short"
+	filesShort  = "files short"
 	nodeFull    = "node full"
 	addressFull = "address full"
 	addressRate = "address rate"
@@ -35,7 +36,10 @@ func sourceOf(conn net.Conn) quota.Source {
 func (n *Node) arrive(conn net.Conn) (reason string) {
 	source := sourceOf(conn)
 	open := n.sources.Enter(source)
-	if n.deps.Pressed() {
+	switch {
+	case quota.FilesShort(conn):
+		return filesShort
+	case n.deps.Pressed():
 		return memoryShort
 	}
 	if most := n.limits.Load().MaxPerAddress; most > 0 && open > most {
@@ -69,7 +73,8 @@ func (n *Node) again(source quota.Source) (reason string) {
 }
 
 // maxTold is how many connections that are turned away may take their time to ask and to
-// hear so. Any more of them, and those over TLS, are closed without a word.
+// hear so. Any more of them, those over TLS, and those that have one of the last
+// descriptors are closed without a word.
 const maxTold = 256
 
 // door is where HTTP connections come in. It knows those that have not become a stream.
@@ -119,7 +124,7 @@ func (d *door) open(conn net.Conn) bool {
 	}
 	if reason != "" {
 		d.n.met.refused(reason)
-		if _, secure := conn.(*tls.Conn); secure || d.told >= maxTold {
+		if _, secure := conn.(*tls.Conn); secure || reason == filesShort || d.told >= maxTold {
 			return false // a TLS handshake is what costs most
 		}
 		d.told++

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// listenerNames are what metrics call the two.
+var listenerNames = [...]string{"public", "admin"}
+
 // Run serves both APIs until ctx ends, then stops in order: no new
 // connections, batches are told to end, and what is in progress has Config.Drain
 // to finish before it is cut off. It closes both listeners. The error is nil
@@ -29,8 +32,10 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	var wg sync.WaitGroup
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{public, admin} {
+		name := listenerNames[i]
+		entrance := &door{l, func(reason string) { s.metrics.refuse(name, reason) }}
 		wg.Go(func() {
-			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := servers[i].Serve(entrance); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("web: serve %s: %w", l.Addr(), err)
 			}
 		})

@@ -19,6 +19,7 @@ type metrics struct {
 	pushes    *prometheus.CounterVec
 	retries   *prometheus.CounterVec
 	denied    *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -42,18 +43,24 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopush_web_denied_total", Help: "Requests that were refused for want of a token, or of what it allows, by listener and reason.",
 		}, []string{"listener", "reason"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_refusals_total", Help: "Connections that were closed before they could ask, by listener and reason.",
+		}, []string{"listener", "reason"}),
 	}
 	// So that the first step of a rate counts.
 	m.pushes.WithLabelValues("ok")
 	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
 		m.denied.WithLabelValues("admin", string(kind))
 	}
+	for _, name := range listenerNames {
+		m.refusals.WithLabelValues(name, filesShort)
+	}
 	m.pushes.WithLabelValues(string(push.KindRateLimited))
 	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.refusals)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
@@ -77,6 +84,11 @@ func (m *metrics) push(err error) {
 // deny counts a request whose token is missing or does not do.
 func (m *metrics) deny(listener string, err error) {
 	m.denied.WithLabelValues(listener, string(push.KindOf(err))).Inc()
+}
+
+// refuse counts a connection that was closed before it could ask.
+func (m *metrics) refuse(listener, reason string) {
+	m.refusals.WithLabelValues(listener, reason).Inc()
 }
 
 // retry counts a try that was refused and is made again.
