@@ -141,15 +141,17 @@ func (d *door) context(ctx context.Context, conn net.Conn) context.Context {
 }
 
 // state ends a visit with its connection, or when a stream takes the connection over,
-// which departs by itself. What ends before its TLS handshake is over is counted here:
-// net/http bounds it, and tells of its end no other way.
+// which departs by itself. What ends before its TLS handshake is over, or before it has made
+// a whole request, is counted here: net/http bounds it, and tells of its end no other way.
 func (d *door) state(conn net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if v := d.visits[conn]; v != nil && v.reason != "" {
+	v := d.visits[conn]
+	unasked := v != nil && !v.asked && v.reason == ""
+	if v != nil && v.reason != "" {
 		d.told--
 	}
 	delete(d.visits, conn)
@@ -157,8 +159,11 @@ func (d *door) state(conn net.Conn, state http.ConnState) {
 		return
 	}
 	d.n.depart(conn)
-	if c, ok := conn.(*tls.Conn); ok && !c.ConnectionState().HandshakeComplete {
+	switch c, secure := conn.(*tls.Conn); {
+	case secure && !c.ConnectionState().HandshakeComplete:
 		d.n.met.refused(tlsHandshake)
+	case unasked:
+		d.n.met.refused("handshake")
 	}
 }
 

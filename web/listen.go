@@ -33,7 +33,8 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{public, admin} {
 		name := listenerNames[i]
-		entrance := &door{l, func(reason string) { s.metrics.refuse(name, reason) }}
+		entrance := newDoor(l, func(reason string) { s.metrics.refuse(name, reason) })
+		servers[i].ConnContext, servers[i].ConnState = entrance.context, entrance.state
 		wg.Go(func() {
 			if err := servers[i].Serve(entrance); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("web: serve %s: %w", l.Addr(), err)
@@ -78,7 +79,7 @@ func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
 // with their progress.
 func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           visiting(h),
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      s.writeTimeout(&s.cfg.Limits),

@@ -54,6 +54,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	for _, name := range listenerNames {
 		m.refusals.WithLabelValues(name, filesShort)
+		m.refusals.WithLabelValues(name, handshake)
 	}
 	m.pushes.WithLabelValues(string(push.KindRateLimited))
 	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
