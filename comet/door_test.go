@@ -260,10 +260,14 @@ func (highest) Control(f func(uintptr)) error { f(1 << 40); return nil }
 func TestFilesShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, web, tcp := openNode(t, func(*Limits) {})
+		began := time.Now()
 		for _, l := range []*lobby{web, tcp} {
 			near, far := net.Pipe()
 			l.conns <- last{near}
 			hearEnd(t, far)
+		}
+		if waited := time.Since(began); waited > 0 { // the clock of a bubble
+			t.Errorf("they were kept for %v", waited)
 		}
 		if got := turned(n, filesShort); got != 2 {
 			t.Errorf("%v were turned away, want 2", got)

@@ -23,7 +23,6 @@ var connectionFloods = []attack{
 // buffers.
 const perConnection = 512 << 10
 
-// Broken once by never refusing in Node.admit: 598 were taken.
 func fullNode(s *siege) {
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knock(streams[n%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
@@ -34,7 +33,6 @@ func fullNode(s *siege) {
 	s.counted(refusalsOf("node_full"), met.of(told, ended))
 }
 
-// Broken once by not counting what came out of Node.arrive.
 func fullAddress(s *siege) {
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knock(streams[n%len(streams)], attacker, fmt.Sprintf("crowd-%d", n))
@@ -98,8 +96,6 @@ func (s *siege) knockOnce(kind ReaderKind, from net.IP, key string) (string, err
 
 // noFiles takes all descriptors that clients can have, on every listener, while so much is
 // pushed that the store needs new files: it ends the process if it gets none.
-//
-// Broken once by not keeping any back: the process ended when its store began a new log.
 func noFiles(s *siege) {
 	pad := Text(strings.Repeat("x", 60_000))
 	heavy := func(i int) {

@@ -25,8 +25,6 @@ const dripEach = 100
 
 // drips sends requests byte by byte to each listener that clients have. None of them is
 // waited for longer than for a handshake.
-//
-// Broken once by a comet without ReadHeaderTimeout: its slow connections stayed.
 func drips(s *siege) {
 	at, long := s.c.Addrs(), strings.Repeat("x", 4000)
 	s.drip(map[string]string{

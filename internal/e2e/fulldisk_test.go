@@ -16,8 +16,6 @@ const diskSize = 100 << 20
 // TestFullDisk fills a real file system up, under a store that keeps some of it free.
 // Pushes are refused then, so that they may be tried again; what is stored is read and
 // delivered; and pushes are taken again once there is room. Nothing acknowledged is lost.
-//
-// Broken once by not giving the setting to the store: the process ended.
 func TestFullDisk(t *testing.T) {
 	d := newDisk(t, diskSize)
 	c := Start(t, Options{Begin: (&asBuilt{path: buildProgram(t), disk: d, set: []string{"store.min_free=24MiB"}}).begin})
