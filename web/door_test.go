@@ -44,7 +44,7 @@ func TestFilesShort(t *testing.T) {
 	if got, err := io.ReadAll(r.dial(t, r.public, "")); err != nil || len(got) > 0 {
 		t.Errorf("the first got %q, %v", got, err)
 	}
-	got, err := http.Get("http://" + r.public + "/v2/time") //nolint:noctx // the listener ends with the test
+	got, err := http.Get("http://" + r.public + "/v2/time")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,8 +75,17 @@ func TestPressure(t *testing.T) {
 		used          uint64
 		high, extreme bool
 	}{
-		{949, false, false}, {950, true, false}, {979, true, false}, {980, true, true}, {1200, true, true}, {950, true, true},
-		{949, true, false}, {979, true, false}, {900, true, false}, {899, false, false}, {949, false, false},
+		{949, false, false},
+		{950, true, false},
+		{979, true, false},
+		{980, true, true},
+		{1200, true, true},
+		{950, true, true},
+		{949, true, false},
+		{979, true, false},
+		{900, true, false},
+		{899, false, false},
+		{949, false, false},
 	} {
 		used, collections = step.used, collections+1
 		if p.measure(); p.High() != step.high || p.Extreme() != step.extreme {

@@ -79,7 +79,7 @@ func dripOne(addr, text string) error {
 	for i := 0; time.Now().Before(end); i++ {
 		if i < len(text) {
 			if _, err := conn.Write([]byte{text[i]}); err != nil {
-				return nil //nolint:nilerr // it was ended
+				return nil // it was ended
 			}
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
@@ -99,7 +99,9 @@ func stalledReaders(s *siege) {
 	l := newLedger(s)
 	for i := range 130 { // 6.5 MB for each: more than the buffers of a socket
 		for _, key := range keys {
-			l.push(key, fmt.Sprintf("%s/%d", key, i), 50_000)
+			if got, err := l.push(key, fmt.Sprintf("%s/%d", key, i), 50_000); err != nil || got != acked {
+				s.Fatalf("a push was answered %s, %v", got, err)
+			}
 		}
 	}
 	Until(s, time.Minute, "all stalled readers to be behind", func() (bool, string) {

@@ -19,7 +19,7 @@ const diskSize = 100 << 20
 func TestFullDisk(t *testing.T) {
 	d := newDisk(t, diskSize)
 	c := Start(t, Options{Begin: (&asBuilt{path: buildProgram(t), disk: d, set: []string{"store.min_free=24MiB"}}).begin})
-	s := &siege{T: t, c: c, good: startHealthy(t, c, "127.0.7.2", nil, retryable)}
+	s := &siege{T: t, c: c, good: startHealthy(t, c, "127.0.7.2", nil, retryableOrUnknown)}
 	l := newLedger(s)
 	s.calm(3)
 	d.fill(t, "ballast", 40<<20)

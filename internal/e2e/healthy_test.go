@@ -160,8 +160,9 @@ func (h *healthy) push(ctx context.Context, n int) (from time.Time, err error) {
 	for {
 		from = time.Now()
 		body := lasting(h.key, fmt.Sprintf(`{"n":%d}`, n)).JSON()
-		res, err := call(ctx, h.client, http.MethodPost, at.api()+at.Admin+"/v2/messages", body, "Authorization", "Bearer "+at.Token, "Content-Type", "application/json")
-		if err != nil || res.Status == http.StatusCreated {
+		res, err := call(ctx, h.client, http.MethodPost, at.api()+at.Admin+"/v2/messages", body, "Authorization", "Bearer "+at.Token,
+			"Content-Type", "application/json", "Idempotency-Key", fmt.Sprint(h.from, "/", n))
+		if err != nil || res.Status == http.StatusCreated || res.Status == http.StatusOK {
 			return from, err
 		}
 		if h.onRefuse == nil {
@@ -252,6 +253,15 @@ func retryable(res Answer) error {
 		return fmt.Errorf("a refusal is %s with Retry-After %q (%v); want 429 or 503, a code, retryable and Retry-After", res, res.Header.Get("Retry-After"), err)
 	}
 	return nil
+}
+
+// retryableOrUnknown is retryable for a store that is away: a refusal that comes too late
+// through a busy machine is an unknown outcome, for which there are idempotency keys.
+func retryableOrUnknown(res Answer) error {
+	if res.Status == http.StatusGatewayTimeout && problemCode(res.Body) == "outcome_unknown" {
+		return nil
+	}
+	return retryable(res)
 }
 
 // hungUp reports whether err is the end of a connection that the server closed.
