@@ -16,6 +16,7 @@ TIMEOUT  ?= 20m
 FAULTS   ?= 200
 STORE    ?= embedded
 SEED     ?=
+ROUNDS   ?= 3
 REPORT   ?= $(CURDIR)/build/faults.txt
 
 # The race detector needs cgo, which Go turns off where there is no C compiler.
@@ -36,14 +37,14 @@ BENCHSTAT := $(TOOLS)/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 PROTOGEN  := $(TOOLS)/protoc-gen-go-v1.36.12
 GRPCGEN   := $(TOOLS)/protoc-gen-go-grpc-v1.6.2
 
-.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-faults test-stacks faults long-faults quick race fuzz bench figures benchcmp \
+.PHONY: help run hbase build test all-tests test-scenarios test-fleets test-floods test-faults test-stacks faults long-faults floods quick race fuzz bench figures benchcmp \
 	compose-up compose-down compose-test lint fmt check proto docs security clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\n  Variables: ARGS (run, hbase, compose-up, compose-down), FUZZTIME=%s (fuzz), BENCH=%s and COUNT=%s (bench), TIMEOUT=%s (test, race),\n' \
 		'$(FUZZTIME)' '$(BENCH)' '$(COUNT)' '$(TIMEOUT)'
-	@printf '    FAULTS=%s, STORE=%s (or hbase), SEED and REPORT=%s (faults),\n' '$(FAULTS)' '$(STORE)' 'build/faults.txt'
+	@printf '    FAULTS=%s, STORE=%s (or hbase), SEED and REPORT=%s (faults), ROUNDS=%s (floods),\n' '$(FAULTS)' '$(STORE)' 'build/faults.txt' '$(ROUNDS)'
 	@printf '    HITS (compose-test: all, or a list such as web1-kill,zookeeper-pause), COMPOSE_PROJECT=%s (compose-up, compose-down)\n' '$(COMPOSE_PROJECT)'
 
 run: build ## start everything in one process, with its data in ./gopush-data
@@ -56,7 +57,7 @@ hbase: ## start a real HBase on this machine, with its data in ./hbase-data (nee
 
 build: ## build the binaries into build/
 	@mkdir -p build
-	@$(GO) build -o build/ ./cmd/...
+	@CGO_ENABLED=0 $(GO) build -o build/ ./cmd/...
 
 test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, all tests; a skipped test fails
 	$(STAGE) 'vet'
@@ -75,16 +76,19 @@ test: $(GOFUMPT) ## everything that must pass: vet, format, rules of the tree, a
 # More at once would starve processes for seconds, and so make them look dead.
 FLEETS := ^(TestFleet|TestFleetChanges|TestFleetMeans|TestFleetRestarts|TestFleetUpgrades)$$
 STACKS := ^(TestStoreFaults|TestStack)$$
+# These measure memory and time of the program as it is built for use, so nothing else runs beside them.
+FLOODS := ^(TestFloods|TestFullDisk|TestNoSpaceAtAll)$$
 # What takes longest begins first.
 LONGEST := ./internal/e2e ./hbase ./migrations
 all-tests: ## the tests alone, on an HBase that is named in GOPUSH_HBASE_ZOOKEEPER or started by each package that needs one
-	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^TestFaults$$' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
+	@$(GATE) $(RACE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|$(FLOODS)|^TestFaults$$' $(LONGEST) $$($(GO) list ./... | grep -v '/coord/zk$$')
+	@$(MAKE) test-floods
 	@$(MAKE) -j 2 test-scenarios test-fleets
 	@$(MAKE) -j 2 test-faults test-stacks
 
 test-scenarios: ## the scenarios on HBase
 	$(STAGE) 'the scenarios on HBase'
-	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|^(TestFaults|TestNegativeControls|TestSnapshot|TestPages|TestFigures)$$' ./internal/e2e
+	@GOPUSH_E2E_STORE=hbase $(GATE) -count=1 -timeout $(TIMEOUT) -skip '$(FLEETS)|$(STACKS)|$(FLOODS)|^(TestFaults|TestNegativeControls|TestSnapshot|TestPages|TestFigures)$$' ./internal/e2e
 
 test-fleets: ## clusters of processes, and faults of ZooKeeper
 	$(STAGE) 'faults of ZooKeeper'
@@ -95,6 +99,10 @@ test-fleets: ## clusters of processes, and faults of ZooKeeper
 test-faults: ## a short run of what faults does for long
 	$(STAGE) 'faults of a cluster'
 	@$(GATE) -count=1 -timeout $(TIMEOUT) -run '^TestFaults$$' ./internal/e2e
+
+test-floods: ## attacks on each limit of the program, and full disks
+	$(STAGE) 'floods and full disks'
+	@$(GATE) -count=1 -timeout $(TIMEOUT) -run '$(FLOODS)' ./internal/e2e
 
 test-stacks: ## faults of HBase
 	$(STAGE) 'faults of HBase'
@@ -107,6 +115,9 @@ faults: ## have FAULTS faults, drawn from SEED, happen to a cluster on STORE, an
 
 long-faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role, one after the other, each for as long as operators fear
 	@GOPUSH_E2E_LONG=1 GOPUSH_E2E_STORE=hbase $(GO) test -count=1 -timeout 60m -v -run '^(TestStoreFaults|TestFleet|TestFleetChanges)$$' ./internal/e2e
+
+floods: ## attack each limit of the program and fill up its disk, ROUNDS times, and print what a healthy client noticed (docs/faults.md)
+	@$(GO) test -count=$(ROUNDS) -timeout 60m -v -run '$(FLOODS)' ./internal/e2e
 
 quick: ## the unit tests alone, without HBase, Prometheus and the race detector; under 20 s
 	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|internal/oldredis|hbase/hbasetest|docker/promtest)')

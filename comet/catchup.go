@@ -8,7 +8,8 @@ import (
 	"gopush/internal/trace"
 )
 
-// pageBytes bounds the bodies of one page.
+// pageBytes bounds the bodies of one page; while memory is short it is a page of one
+// message.
 const pageBytes = 128 << 10
 
 // catchUp reads one page for a feed that is behind, and lets it go live once it
@@ -35,9 +36,11 @@ func (s *subscriber) catchUp(f *feed) {
 	after := f.cursor
 	s.mu.Unlock()
 	n.met.readAsked()
-	page, err := n.deps.Messages.Read(span.In(ctx), f.ch.key, push.Span{
-		After: after, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.limits.Load().Newest,
-	})
+	wanted := push.Span{After: after, Limit: n.cfg.PageMessages, Bytes: pageBytes, Newest: n.limits.Load().Newest}
+	if n.deps.Pressed() {
+		wanted.Limit = 1
+	}
+	page, err := n.deps.Messages.Read(span.In(ctx), f.ch.key, wanted)
 	if err != nil {
 		failed = err
 		n.met.readFailed()

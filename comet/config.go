@@ -72,7 +72,7 @@ type Limits struct {
 	Origins []string
 }
 
-// Deps are the parts that a node works with; all but Tokens, Pressed,
+// Deps are the parts that a node works with; all but Tokens, Pressed, Exhausted,
 // Traces and Metrics are required.
 type Deps struct {
 	Membership coord.Membership
@@ -82,9 +82,11 @@ type Deps struct {
 	Peer func(addr string) Peer
 	// Tokens checks client tokens; nil: connections need none.
 	Tokens Tokens
-	// Pressed says that memory is short: new connections and pushes are refused, as busy.
-	// nil: it never is.
+	// Pressed says that memory is short: new connections are refused, as busy, and little is
+	// held for those that read slowly. nil: it never is.
 	Pressed func() bool
+	// Exhausted says that it is so short that pushes are refused as well. nil: it never is.
+	Exhausted func() bool
 	// Traces gets the spans of what is recorded; nil: none.
 	Traces  trace.Provider
 	Metrics prometheus.Registerer
@@ -167,8 +169,12 @@ func atLeast(name string, v *int, def, low int) error {
 }
 
 func (d *Deps) validate() error {
+	never := func() bool { return false }
 	if d.Pressed == nil {
-		d.Pressed = func() bool { return false }
+		d.Pressed = never
+	}
+	if d.Exhausted == nil {
+		d.Exhausted = never
 	}
 	for name, missing := range map[string]bool{
 		"Membership": d.Membership == nil, "Directory": d.Directory == nil, "Messages": d.Messages == nil,

@@ -16,6 +16,7 @@ import (
 // same client may come back later.
 const (
 	memoryShort = "memory short"
+	filesShort  = "files short"
 	nodeFull    = "node full"
 	addressFull = "address full"
 	addressRate = "address rate"
@@ -35,7 +36,10 @@ func sourceOf(conn net.Conn) quota.Source {
 func (n *Node) arrive(conn net.Conn) (reason string) {
 	source := sourceOf(conn)
 	open := n.sources.Enter(source)
-	if n.deps.Pressed() {
+	switch {
+	case quota.FilesShort(conn):
+		return filesShort
+	case n.deps.Pressed():
 		return memoryShort
 	}
 	if most := n.limits.Load().MaxPerAddress; most > 0 && open > most {
@@ -69,7 +73,8 @@ func (n *Node) again(source quota.Source) (reason string) {
 }
 
 // maxTold is how many connections that are turned away may take their time to ask and to
-// hear so. Any more of them, and those over TLS, are closed without a word.
+// hear so. Any more of them, those over TLS, and those that have one of the last
+// descriptors are closed without a word.
 const maxTold = 256
 
 // door is where HTTP connections come in. It knows those that have not become a stream.
@@ -119,7 +124,7 @@ func (d *door) open(conn net.Conn) bool {
 	}
 	if reason != "" {
 		d.n.met.refused(reason)
-		if _, secure := conn.(*tls.Conn); secure || d.told >= maxTold {
+		if _, secure := conn.(*tls.Conn); secure || reason == filesShort || d.told >= maxTold {
 			return false // a TLS handshake is what costs most
 		}
 		d.told++
@@ -136,15 +141,17 @@ func (d *door) context(ctx context.Context, conn net.Conn) context.Context {
 }
 
 // state ends a visit with its connection, or when a stream takes the connection over,
-// which departs by itself. What ends before its TLS handshake is over is counted here:
-// net/http bounds it, and tells of its end no other way.
+// which departs by itself. What ends before its TLS handshake is over, or before it has made
+// a whole request, is counted here: net/http bounds it, and tells of its end no other way.
 func (d *door) state(conn net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if v := d.visits[conn]; v != nil && v.reason != "" {
+	v := d.visits[conn]
+	unasked := v != nil && !v.asked && v.reason == ""
+	if v != nil && v.reason != "" {
 		d.told--
 	}
 	delete(d.visits, conn)
@@ -152,8 +159,11 @@ func (d *door) state(conn net.Conn, state http.ConnState) {
 		return
 	}
 	d.n.depart(conn)
-	if c, ok := conn.(*tls.Conn); ok && !c.ConnectionState().HandshakeComplete {
+	switch c, secure := conn.(*tls.Conn); {
+	case secure && !c.ConnectionState().HandshakeComplete:
 		d.n.met.refused(tlsHandshake)
+	case unasked:
+		d.n.met.refused("handshake")
 	}
 }
 

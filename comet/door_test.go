@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,5 +240,40 @@ func TestFloodOfSilence(t *testing.T) {
 		n.depart(from{nil, netip.MustParseAddr("192.0.2.1")})
 		mustPush(t, n, "a", `4711`)
 		waitFor(t, good, `4711`)
+	})
+}
+
+// last is a connection that has the last descriptor that a process can have.
+type last struct{ net.Conn }
+
+func (last) SyscallConn() (syscall.RawConn, error) { return highest{}, nil }
+
+// highest is a descriptor that nothing is done with.
+type highest struct{ syscall.RawConn }
+
+func (highest) Control(f func(uintptr)) error { f(1 << 40); return nil }
+
+// TestFilesShort: who gets one of the last descriptors is not kept to be told so, as the
+// store needs them; others are served.
+//
+// Broken once by telling him so, as the others that are turned away.
+func TestFilesShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, web, tcp := openNode(t, func(*Limits) {})
+		began := time.Now()
+		for _, l := range []*lobby{web, tcp} {
+			near, far := net.Pipe()
+			l.conns <- last{near}
+			hearEnd(t, far)
+		}
+		if waited := time.Since(began); waited > 0 { // the clock of a bubble
+			t.Errorf("they were kept for %v", waited)
+		}
+		if got := turned(n, filesShort); got != 2 {
+			t.Errorf("%v were turned away, want 2", got)
+		}
+		v1 := tcp.come(t, "192.0.2.1")
+		say(t, v1, resp("sub", "c", "30"))
+		hear(t, v1, "+h\r\n")
 	})
 }

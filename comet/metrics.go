@@ -138,7 +138,7 @@ func (m *metrics) begin() {
 	for _, reason := range []string{endLost, endHandedOver, endStopped} {
 		m.ended.WithLabelValues(reason)
 	}
-	for _, reason := range []string{memoryShort, nodeFull, addressFull, addressRate, nodeRate} {
+	for _, reason := range []string{memoryShort, filesShort, nodeFull, addressFull, addressRate, nodeRate} {
 		m.refusals.WithLabelValues(label(reason))
 	}
 	m.closes.WithLabelValues(label(closeClient.reason))

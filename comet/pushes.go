@@ -16,7 +16,7 @@ func (n *Node) Push(ctx context.Context, p push.Push, done func(push.Receipt, er
 		op.kind = opTransient
 	}
 	op.line = n.tracer.Continue(p.Trace, "comet line", trace.Internal)
-	if n.deps.Pressed() {
+	if n.deps.Exhausted() {
 		op.since = time.Now()
 		n.answer(op, push.Receipt{}, push.E(push.KindBusy, "the node is short of memory; nothing was stored, try again later"))
 		return

@@ -196,9 +196,11 @@ func (f *feed) purge(gone func(push.ID) bool) {
 
 func (f *feed) isPublic() bool { return f == &f.sub.public }
 
-// full reports whether the queue's bound is reached. Guarded by mu.
+// full reports whether the queue's bound is reached; while memory is short one event is
+// enough, as the store has the others. Guarded by mu.
 func (s *subscriber) full() bool {
-	return len(s.queue) >= s.node.cfg.QueueMessages || s.bytes >= s.node.cfg.QueueBytes
+	return len(s.queue) >= s.node.cfg.QueueMessages || s.bytes >= s.node.cfg.QueueBytes ||
+		len(s.queue) > 0 && s.node.deps.Pressed()
 }
 
 // push queues an event. Guarded by mu.

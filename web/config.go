@@ -91,9 +91,9 @@ type Deps struct {
 	Comet    func(addr string) Comet
 	Messages Messages
 	Tokens   Tokens // nil: none are made
-	// Pressed says that memory is short: pushes are refused, as busy. nil: it never is.
-	Pressed func() bool
-	Log     *slog.Logger
+	// Exhausted says that memory is short: pushes are refused, as busy. nil: it never is.
+	Exhausted func() bool
+	Log       *slog.Logger
 	// Audit gets a line for each change that an administrator makes, pushes excepted;
 	// nil: Log.
 	Audit   *slog.Logger
@@ -208,7 +208,7 @@ func (l *Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate fills in the clock, the audit log and Pressed; everything else must be given.
+// validate fills in the clock, the audit log and Exhausted; everything else must be given.
 func (d *Deps) validate() error {
 	if d.Now == nil {
 		d.Now = time.Now
@@ -216,8 +216,8 @@ func (d *Deps) validate() error {
 	if d.Audit == nil {
 		d.Audit = d.Log
 	}
-	if d.Pressed == nil {
-		d.Pressed = func() bool { return false }
+	if d.Exhausted == nil {
+		d.Exhausted = func() bool { return false }
 	}
 	switch {
 	case d.Directory == nil:

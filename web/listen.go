@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// listenerNames are what metrics call the two.
+var listenerNames = [...]string{"public", "admin"}
+
 // Run serves both APIs until ctx ends, then stops in order: no new
 // connections, batches are told to end, and what is in progress has Config.Drain
 // to finish before it is cut off. It closes both listeners. The error is nil
@@ -26,12 +29,18 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	// Two servers, so that a flood of one listener's connections does not count
 	// against the other's.
 	servers := []*http.Server{s.httpServer(base, s.public), s.httpServer(base, s.admin)}
-	servers[0].ConnState, servers[1].ConnState = s.metrics.handshaking("public"), s.metrics.handshaking("admin")
 	var wg sync.WaitGroup
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{public, admin} {
+		name := listenerNames[i]
+		entrance := newDoor(l, func(reason string) { s.metrics.refuse(name, reason) })
+		handshaking := s.metrics.handshaking(name)
+		servers[i].ConnContext, servers[i].ConnState = entrance.context, func(conn net.Conn, state http.ConnState) {
+			handshaking(conn, state)
+			entrance.state(conn, state)
+		}
 		wg.Go(func() {
-			if err := servers[i].Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := servers[i].Serve(entrance); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("web: serve %s: %w", l.Addr(), err)
 			}
 		})
@@ -75,7 +84,7 @@ func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
 // with their progress.
 func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           visiting(h),
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      s.writeTimeout(&s.cfg.Limits),

@@ -24,7 +24,11 @@ type running struct {
 
 func run(t *testing.T, s *Server) *running {
 	t.Helper()
-	public, admin := loopback(t), loopback(t)
+	return runOn(t, s, loopback(t), loopback(t))
+}
+
+func runOn(t *testing.T, s *Server, public, admin net.Listener) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{public: public.Addr().String(), admin: admin.Addr().String(), stop: cancel, done: make(chan error, 1)}
 	go func() { r.done <- s.Run(ctx, public, admin) }()

@@ -26,6 +26,7 @@ type metrics struct {
 	handshakes *prometheus.CounterVec
 	old        *prometheus.CounterVec
 	moving     *prometheus.GaugeVec
+	refusals   *prometheus.CounterVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -55,6 +56,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		moving: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gopush_web_moving_groups", Help: "Groups that are with the system that is moved from (old), and whose changes are refused meanwhile (held).",
 		}, []string{"state"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopush_web_refusals_total", Help: "Connections that were closed before they could ask, by listener and reason.",
+		}, []string{"listener", "reason"}),
 	}
 	m.handshakes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gopush_web_tls_handshake_failures_total", Help: "Connections that ended before their TLS handshake was over, by listener.",
@@ -68,12 +72,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, kind := range []push.Kind{push.KindUnauthenticated, push.KindForbidden} {
 		m.denied.WithLabelValues("admin", string(kind))
 	}
+	for _, name := range listenerNames {
+		m.refusals.WithLabelValues(name, filesShort)
+		m.refusals.WithLabelValues(name, handshake)
+	}
 	m.pushes.WithLabelValues(string(push.KindRateLimited))
 	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.handshakes), reg.Register(m.old), reg.Register(m.moving)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.handshakes), reg.Register(m.old), reg.Register(m.moving), reg.Register(m.refusals)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
@@ -123,6 +131,11 @@ func (m *metrics) push(err error) {
 // deny counts a request whose token is missing or does not do.
 func (m *metrics) deny(listener string, err error) {
 	m.denied.WithLabelValues(listener, string(push.KindOf(err))).Inc()
+}
+
+// refuse counts a connection that was closed before it could ask.
+func (m *metrics) refuse(listener, reason string) {
+	m.refusals.WithLabelValues(listener, reason).Inc()
 }
 
 // retry counts a try that was refused and is made again.

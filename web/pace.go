@@ -10,7 +10,7 @@ import (
 // mayPush takes one push from what the node takes in a second; the error says that it
 // takes no more right now. Each message counts, of whichever protocol and of a batch too.
 func (s *Server) mayPush() error {
-	if s.deps.Pressed() {
+	if s.deps.Exhausted() {
 		return push.E(push.KindBusy, "this node is short of memory; nothing was stored, push again later")
 	}
 	if !s.pushPace.Take(s.limits.Load().PushesPerSecond, s.deps.Now()) {

@@ -88,7 +88,7 @@ func TestReadRate(t *testing.T) {
 // Broken once by not looking.
 func TestMemoryShort(t *testing.T) {
 	h := newHarness(t, newCluster(t, "node1"))
-	h.server.deps.Pressed = func() bool { return true }
+	h.server.deps.Exhausted = func() bool { return true }
 	if got := h.post(t, "/v2/messages", `{"key":"K","data":1}`, "Content-Type", "application/json"); got.status != http.StatusServiceUnavailable || got.code(t) != "busy" || got.header.Get("Retry-After") != "1" {
 		t.Error(got)
 	}

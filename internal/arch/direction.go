@@ -81,8 +81,8 @@ var Layers = map[string]Layer{
 
 	"internal/doctor": {Imports: plus(vocabulary, "hbase", "internal/cert", "internal/coord/zk"), Tests: []string{"internal/cert/certtest"}},
 
-	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/token", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
-	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/apitest", "internal/pages", "internal/trace/tracetest"}},
+	"internal/serve":   {Imports: plus(vocabulary, plus(roles, "internal/cert", "internal/config", "internal/daemon", "internal/quota", "internal/token", "internal/trace", "internal/trace/otlp")...), Tests: []string{"comet/client", "comet/wire", "internal/cert/certtest", "internal/coord/zk/zktest", "internal/trace/tracetest"}},
+	"internal/e2e":     {Imports: plus(vocabulary, plus(roles, "hbase", "hbase/hbasetest", "internal/coord/zk/zktest", "migrations", "comet/client", "comet/wire", "internal/config", "internal/daemon", "internal/oldredis", "internal/oldredis/redistest", "internal/serve")...), Tests: []string{"internal/apitest", "internal/cert/certtest", "internal/pages", "internal/trace/tracetest"}},
 	"internal/command": {Imports: []string{"internal/config", "internal/daemon", "internal/serve"}, Tests: []string{"internal/cert/certtest", "internal/coord/zk/zktest"}},
 	"cmd/comet":        {Imports: []string{"internal/command", "internal/serve"}},
 	"cmd/message":      {Imports: []string{"internal/command", "internal/serve"}},

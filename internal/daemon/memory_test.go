@@ -58,10 +58,11 @@ func TestVariableDecides(t *testing.T) {
 	}
 }
 
-// TestPressure: it rises at 95 % and falls below 90 %, each said once; while it is high and
-// nothing else has the memory collected, it does.
+// TestPressure: it rises at 95 % and falls below 90 %, each said once, and is extreme from
+// 98 % until below 95 %; while it is high and nothing else has the memory collected, it does.
 //
-// Broken once by one bound for both, and once by never collecting.
+// Broken once by one bound for both, once by never collecting, and once by an extreme that
+// ended below 98 %.
 func TestPressure(t *testing.T) {
 	var used, collections uint64
 	var log strings.Builder
@@ -71,12 +72,24 @@ func TestPressure(t *testing.T) {
 		collect: func() { asked++ }, log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	for i, step := range []struct {
-		used uint64
-		high bool
-	}{{949, false}, {950, true}, {1200, true}, {900, true}, {899, false}, {949, false}} {
+		used          uint64
+		high, extreme bool
+	}{
+		{949, false, false},
+		{950, true, false},
+		{979, true, false},
+		{980, true, true},
+		{1200, true, true},
+		{950, true, true},
+		{949, true, false},
+		{979, true, false},
+		{900, true, false},
+		{899, false, false},
+		{949, false, false},
+	} {
 		used, collections = step.used, collections+1
-		if p.measure(); p.High() != step.high {
-			t.Errorf("step %d: with %d of 1000 it is high: %v", i, used, p.High())
+		if p.measure(); p.High() != step.high || p.Extreme() != step.extreme {
+			t.Errorf("step %d: with %d of 1000 it is high: %v, extreme: %v", i, used, p.High(), p.Extreme())
 		}
 	}
 	if asked != 0 {

@@ -9,22 +9,24 @@ import (
 	"time"
 )
 
-// measureEvery is how often the memory is measured.
-const measureEvery = time.Second
+// measureEvery is how often the memory is measured: it is read in microseconds, and a flood
+// takes some percent of a small limit in a second.
+const measureEvery = 100 * time.Millisecond
 
 // Meter tells how much memory cannot be freed, and the limit that it should stay below, in
 // bytes; and how many collections there have been.
 type Meter func() (used, limit, collections uint64)
 
 // Pressure watches the memory of the process. It is high from 95 % of the limit in use
-// until less than 90 % are.
+// until less than 90 % are, and extreme from 98 % until less than 95 % are.
 type Pressure struct {
 	meter   Meter        // immutable
 	collect func()       // immutable; has the memory be collected
 	log     *slog.Logger // immutable
 
-	high  atomic.Bool
-	limit atomic.Uint64 // as measured last
+	high    atomic.Bool
+	extreme atomic.Bool
+	limit   atomic.Uint64 // as measured last
 
 	last uint64 // collections until then; owned by Run
 }
@@ -34,8 +36,12 @@ func NewPressure(log *slog.Logger) *Pressure {
 	return &Pressure{meter: runtimeMeter(), collect: runtime.GC, log: log}
 }
 
-// High says that nothing new should be taken on.
+// High says that nobody new should be let in, and that as little as possible should be
+// held for those who are there.
 func (p *Pressure) High() bool { return p.high.Load() }
+
+// Extreme says that no work should be taken on either.
+func (p *Pressure) Extreme() bool { return p.extreme.Load() }
 
 // Limit is what the memory should stay below; without a limit it is close to 2^63.
 func (p *Pressure) Limit() uint64 { return p.limit.Load() }
@@ -57,14 +63,15 @@ func (p *Pressure) Run(ctx context.Context) {
 func (p *Pressure) measure() {
 	used, limit, collections := p.meter()
 	p.limit.Store(limit)
+	p.extreme.Store(used >= limit/100*98 || p.extreme.Load() && used >= limit/100*95)
 	switch high := p.high.Load(); {
 	case !high && used >= limit/100*95:
 		p.high.Store(true)
-		p.log.Error("memory is almost used up: new connections and pushes are refused until there is some; give the process more, or lower comet.max_connections",
+		p.log.Error("memory is almost used up: new connections are refused until there is some, and pushes if it gets worse; give the process more, or lower comet.max_connections",
 			slog.Uint64("used_bytes", used), slog.Uint64("limit_bytes", limit))
 	case high && used < limit/100*90:
 		p.high.Store(false)
-		p.log.Info("there is memory again: connections and pushes are taken", slog.Uint64("used_bytes", used), slog.Uint64("limit_bytes", limit))
+		p.log.Info("there is memory again: connections are taken", slog.Uint64("used_bytes", used), slog.Uint64("limit_bytes", limit))
 	case high && collections == p.last:
 		// With nothing new nothing would be collected, and it would stay as it is.
 		p.collect()

@@ -20,14 +20,23 @@ type API struct {
 
 // Public calls the public listener; target is a path with its query.
 func (a *API) Public(ctx context.Context, method, target string, header ...string) (Answer, error) {
-	return call(ctx, a.client, method, "http://"+a.where().Public+target, "", header...)
+	at := a.where()
+	return call(ctx, a.client, method, at.api()+at.Public+target, "", header...)
 }
 
 // Admin calls the admin listener with its token.
 func (a *API) Admin(ctx context.Context, method, target, body string, header ...string) (Answer, error) {
 	at := a.where()
 	header = append([]string{"Authorization", "Bearer " + at.Token}, header...)
-	return call(ctx, a.client, method, "http://"+at.Admin+target, body, header...)
+	return call(ctx, a.client, method, at.api()+at.Admin+target, body, header...)
+}
+
+// api is the scheme of both HTTP APIs.
+func (a Addrs) api() string {
+	if a.TLS {
+		return "https://"
+	}
+	return "http://"
 }
 
 // Ops calls the ops listener.

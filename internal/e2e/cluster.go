@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -36,6 +38,10 @@ type Options struct {
 	Gate Gate
 	// Store changes the settings of the store; nil: as StoreEnv says.
 	Store func(*config.Store)
+	// Begin starts it by other means; nil: as Child says.
+	Begin func(*Cluster) (process, Addrs, error)
+	// Roots are the authorities of its certificates; nil: it has none.
+	Roots *x509.CertPool
 	// OpenStore opens another store than the embedded one; only without Child.
 	OpenStore func(dir string) (message.Store, error)
 }
@@ -48,6 +54,7 @@ type Addrs struct {
 	Message            string // RPC of a message node
 	Comets             []serve.CometAddrs
 	Token              string
+	TLS                bool // Public and Admin have certificates
 }
 
 // Cluster is a running system as a test object. It ends with its test, which
@@ -94,6 +101,9 @@ func Start(tb testing.TB, opts Options) *Cluster {
 	}
 	// A pusher of a test may well wait for an answer for as long as a push may take.
 	transport := &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 30 * time.Second}
+	if opts.Roots != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: opts.Roots}
+	}
 	c.API = &API{where: c.Addrs, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
 	tb.Cleanup(func() {
 		transport.CloseIdleConnections()
@@ -144,7 +154,10 @@ func (c *Cluster) TryStart() error {
 	}
 	cfg := serve.Config{Settings: settings, MoreComets: more, Now: c.Now, OpenStore: c.opts.OpenStore}
 	begin := startHere
-	if c.opts.Child {
+	switch {
+	case c.opts.Begin != nil:
+		begin = func(serve.Config) (process, Addrs, error) { return c.opts.Begin(c) }
+	case c.opts.Child:
 		begin = c.startChild
 	}
 	proc, addrs, err := begin(cfg)
@@ -244,7 +257,7 @@ func badLines(path string) []string {
 }
 
 func addrsOf(a serve.Addrs, token string) Addrs {
-	all := Addrs{Public: a.Public, Admin: a.Admin, Ops: a.Ops, Message: a.Message, Comets: a.Comets, Token: token}
+	all := Addrs{Public: a.Public, Admin: a.Admin, Ops: a.Ops, Message: a.Message, Comets: a.Comets, Token: token, TLS: a.TLS}
 	if len(a.Comets) > 0 {
 		all.HTTP, all.TCP = a.Comets[0].HTTP, a.Comets[0].TCP
 	}

@@ -10,5 +10,7 @@ import (
 
 func TestMain(m *testing.M) {
 	ServeChild()
+	becomeOther()
+	keepDisk()
 	goleak.VerifyTestMain(hbasetest.Main(withTables{m}))
 }

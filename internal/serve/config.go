@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gopush/internal/config"
+	"gopush/internal/quota"
 	"gopush/message"
 	"gopush/message/embedded"
 )
@@ -70,7 +71,11 @@ func (c *Config) prepare(log *slog.Logger) error {
 	}
 	if c.OpenStore == nil {
 		c.OpenStore = func(dir string) (message.Store, error) {
-			return embedded.Open(embedded.Config{Dir: dir, MinFree: int64(c.Settings.Store.MinFree)}, log.With(slog.String("part", "store")), c.Now)
+			return embedded.Open(embedded.Config{
+				Dir: dir, MinFree: int64(c.Settings.Store.MinFree),
+				// The other half is for its logs, and for connections between the roles.
+				OpenFiles: quota.SpareFiles() / 2,
+			}, log.With(slog.String("part", "store")), c.Now)
 		}
 	}
 	if c.OpenHBase == nil {

@@ -42,7 +42,8 @@ func (s *System) registry() *prometheus.Registry {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		gauge("gopush_memory_limit_bytes", "What the memory of the process should stay below: GOMEMLIMIT, or nine tenths of the limit of its cgroup; close to 2^63 without.",
 			func() float64 { return float64(s.pressure.Limit()) }),
-		gauge("gopush_memory_short", "1 while new connections and pushes are refused, as memory is almost used up.", func() float64 { return bit(s.pressure.High()) }),
+		gauge("gopush_memory_short", "1 while new connections are refused, as memory is almost used up.", func() float64 { return bit(s.pressure.High()) }),
+		gauge("gopush_memory_exhausted", "1 while pushes are refused as well, as memory is as good as used up.", func() float64 { return bit(s.pressure.Extreme()) }),
 		gauge("gopush_ready", "1 while the process can serve, as /readyz says.", func() float64 { return bit(len(s.health.Reasons()) == 0) }),
 	)
 	return reg

@@ -181,7 +181,7 @@ func (s *System) runComet(ctx context.Context, ready func(), cfg config.Comet, l
 		Membership: s.coord, Directory: s.coord, Messages: calls.messages,
 		Peer:    func(addr string) comet.Peer { return calls.comets.At(addr) },
 		Traces:  s.traces(),
-		Pressed: s.pressure.High,
+		Pressed: s.pressure.High, Exhausted: s.pressure.Extreme,
 		Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"group": cfg.Group}, s.metrics),
 		Log:     log, Now: s.cfg.Now,
 	})
@@ -268,7 +268,7 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:  func(addr string) web.Comet { return calls.comets.At(addr) },
 		Tokens: tokens, Traces: s.traces(), Metrics: s.metrics, Log: log, Audit: s.auditLog(), Now: s.cfg.Now,
-		Pressed: s.pressure.High,
+		Exhausted: s.pressure.Extreme,
 	})
 	if err != nil {
 		return err

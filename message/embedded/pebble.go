@@ -25,6 +25,7 @@ func openWith(cfg Config, fs vfs.FS, log *slog.Logger, change func(*pebble.Optio
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{log},
 		MemTableSize:       cfg.MemTableBytes,
+		MaxOpenFiles:       cfg.OpenFiles,
 		EventListener:      listener(log),
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })

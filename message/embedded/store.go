@@ -24,6 +24,8 @@ type Config struct {
 	// MemTableBytes is how much is kept in memory, besides the log, before it is
 	// written as a table; two of that size may be held. Default 16 MiB.
 	MemTableBytes uint64
+	// OpenFiles is how many tables are kept open; default and maximum 1,000.
+	OpenFiles int
 	// SweepEvery is how often expired rows are removed; default 1 minute.
 	SweepEvery time.Duration
 	// IdempotencyLife is how long an idempotency key is kept at the least;
@@ -41,6 +43,9 @@ func (c *Config) validate() error {
 	if c.MemTableBytes == 0 {
 		c.MemTableBytes = 16 << 20
 	}
+	if c.OpenFiles == 0 || c.OpenFiles > 1000 {
+		c.OpenFiles = 1000
+	}
 	if c.SweepEvery == 0 {
 		c.SweepEvery = time.Minute
 	}
@@ -50,8 +55,8 @@ func (c *Config) validate() error {
 	if c.Dir == "" {
 		return errors.New("embedded: Config.Dir is empty; give the folder of the store")
 	}
-	if c.CacheBytes < 0 || c.SweepEvery < 0 || c.IdempotencyLife < 0 || c.MinFree < 0 {
-		return errors.New("embedded: CacheBytes, SweepEvery, IdempotencyLife and MinFree must not be negative")
+	if c.CacheBytes < 0 || c.SweepEvery < 0 || c.IdempotencyLife < 0 || c.MinFree < 0 || c.OpenFiles < 0 {
+		return errors.New("embedded: CacheBytes, OpenFiles, SweepEvery, IdempotencyLife and MinFree must not be negative")
 	}
 	return nil
 }

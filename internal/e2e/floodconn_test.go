@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+)
+
+// connectionFloods open more than they may.
+var connectionFloods = []attack{
+	{name: "connections of a node", set: []string{"comet.max_connections=200"}, run: fullNode, holds: 200 * perStream},
+	{name: "connections of an address", set: []string{"comet.max_per_address=50"}, run: fullAddress, holds: 50 * perStream},
+	{name: "connections of a key", set: []string{"comet.max_per_key=16"}, run: fullKey, holds: 16 * perStream},
+	{name: "handshakes of an address", set: []string{"comet.handshakes_per_address=20"}, run: fastAddress, holds: 20 * perStream},
+	{name: "handshakes of a node", set: []string{"comet.handshakes_per_second=50"}, run: fastNode, holds: 50 * perStream},
+	{name: "descriptors", files: 400, run: noFiles, holds: 400 * perStream},
+}
+
+// perConnection is what a client may make the process hold that sends and reads slowly, or
+// not at all, in bytes: the queue of 128 KiB, once more as bytes of its protocol, and
+// buffers.
+const perConnection = 512 << 10
+
+func fullNode(s *siege) {
+	met := s.storm(16, 600, func(n int) (string, error) {
+		return s.knock(streams[n%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
+	})
+	if got := met.of(taken); got != 198 { // the healthy client has two
+		s.Errorf("%d were taken, want 198", got)
+	}
+	s.counted(refusalsOf("node_full"), met.of(told, ended))
+}
+
+func fullAddress(s *siege) {
+	met := s.storm(16, 600, func(n int) (string, error) {
+		return s.knock(streams[n%len(streams)], attacker, fmt.Sprintf("crowd-%d", n))
+	})
+	if got := met.of(taken); got != 50 {
+		s.Errorf("%d were taken, want 50", got)
+	}
+	s.counted(refusalsOf("address_full"), met.of(told, ended))
+	if what, err := s.knock(ReadWebsocket, attackers[1], "newcomer"); what != taken || err != nil {
+		s.Errorf("a client from elsewhere met %s, %v", what, err)
+	}
+}
+
+func fullKey(s *siege) {
+	var v1, v2 atomic.Int64
+	met := s.storm(16, 600, func(n int) (string, error) {
+		kind := streams[n%len(streams)]
+		what, err := s.knock(kind, attackers[n%len(attackers)], "crowded")
+		switch {
+		case what == taken:
+		case kind == ReadV1TCP || kind == ReadV1WS:
+			v1.Add(1)
+		default:
+			v2.Add(1)
+			if what != crowded && err == nil {
+				err = fmt.Errorf("a %s met %s", kind, what)
+			}
+		}
+		return what, err
+	})
+	if got := met.of(taken); got != 16 {
+		s.Errorf("%d were taken, want 16", got)
+	}
+	s.counted(refusalsOf("too_many_connections"), int(v2.Load()))
+	s.counted(refusalsOf("key_full"), int(v1.Load()))
+}
+
+func fastAddress(s *siege) {
+	met := s.storm(16, 600, func(n int) (string, error) {
+		return s.knockOnce(streams[n%len(streams)], attacker, fmt.Sprintf("crowd-%d", n))
+	})
+	s.counted(refusalsOf("address_rate"), met.of(told, ended))
+	if what, err := s.knock(ReadWebsocket, attackers[1], "newcomer"); what != taken || err != nil {
+		s.Errorf("a client from elsewhere met %s, %v", what, err)
+	}
+}
+
+func fastNode(s *siege) {
+	met := s.storm(16, 600, func(n int) (string, error) {
+		return s.knockOnce(streams[n%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
+	})
+	s.counted(refusalsOf("node_rate"), met.of(told, ended))
+}
+
+// knockOnce is knock by one who leaves again at once.
+func (s *siege) knockOnce(kind ReaderKind, from net.IP, key string) (string, error) {
+	what, err := s.knock(kind, from, key)
+	s.lift()
+	return what, err
+}
+
+// noFiles takes all descriptors that clients can have, on every listener, while so much is
+// pushed that the store needs new files: it ends the process if it gets none.
+func noFiles(s *siege) {
+	pad := Text(strings.Repeat("x", 60_000))
+	heavy := func(i int) {
+		if o := s.c.API.Push(s.Context(), lasting(fmt.Sprintf("heavy-%d", i%10), string(pad))); o.State != Acked {
+			s.Fatalf("push %d: %+v", i, o)
+		}
+	}
+	heavy(0) // the pusher is connected from now on
+	at := s.c.Addrs()
+	web := map[string]string{
+		at.Public: "GET /v2/time HTTP/1.1\r\nHost: x\r\n\r\n",
+		at.Admin:  "GET /v2/nodes HTTP/1.1\r\nHost: x\r\n\r\n", // without a token: 401, and the connection stays
+	}
+	listeners := []string{at.Public, at.Admin}
+	met := s.storm(16, 1200, func(n int) (string, error) {
+		if n%2 == 0 {
+			return s.knock(streams[n/2%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
+		}
+		addr := listeners[n/2%2]
+		return s.visit(addr, web[addr])
+	})
+	if met.of(taken) < 100 || met.of(ended) < 100 {
+		s.Error("too few were taken, or too few turned away")
+	}
+	for i := range 700 { // 42 MB: two logs of the store, and a part of the third
+		heavy(i)
+	}
+	comet, err := s.c.API.Metric(s.Context(), refusalsOf("files_short"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.counted("gopush_web_refusals_total", met.of(ended)-int(comet))
+}
+
+// visit makes one request and keeps the connection.
+func (s *siege) visit(addr, request string) (string, error) {
+	conn, err := reach(attacker, addr, s.roots)
+	if err != nil {
+		return endOr(err)
+	}
+	if err := writeAll(conn, request); err != nil {
+		return endOr(err)
+	}
+	res, err := http.ReadResponse(newReader(conn), nil)
+	if err != nil {
+		_ = conn.Close()
+		return endOr(err)
+	}
+	_ = res.Body.Close()
+	s.hold(conn)
+	return taken, nil
+}
