@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -54,6 +55,16 @@ func cutOff(t *testing.T) (ops, authority string) {
 	return "https://" + sys.Addrs().Ops, ca.File
 }
 
+// signing are settings with which a cluster can sign clients' tokens, and reads which are revoked.
+func signing(t *testing.T) func(*config.Serve) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, []byte("k1 HS256 "+strings.Repeat("MDEyMzQ1", 8)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(s *config.Serve) { s.Tokens.KeysFile = path }
+}
+
 // away is a store in HBase that nobody asks: what its client asks of a ZooKeeper that is
 // not there would outlive the test.
 type away struct{ *hbase.Store }
@@ -100,7 +111,7 @@ var metricName = regexp.MustCompile(`\b(?:gopush|go|process)_[a-z_]+\b|\bup\b`)
 // parse, and once by scraping another path, and once
 // by leaving the scheme of the target with TLS out.
 func TestPrometheus(t *testing.T) {
-	c := e2e.Start(t, e2e.Options{})
+	c := e2e.Start(t, e2e.Options{Settings: signing(t)})
 	away, authority := cutOff(t)
 	s := startServer(t, map[string]string{"web": c.Addrs().Ops, "comet": c.Addrs().Ops, "message": away}, authority)
 	const pushes = 20
