@@ -190,8 +190,8 @@ func closings() (all []rfcCase) {
 	}
 	return append(all,
 		failing("no code", 1000, sent(finBit|opcodeClose, "")),
-		// The library takes half a code for none, where 1002 would be due.
-		failing("half a code", 1000, sent(finBit|opcodeClose, "\x03")),
+		failing("half a code", 1002, sent(finBit|opcodeClose, "\x03")),
+		failing("no code, and what looks like half of one behind it", 1000, sent(finBit|opcodeClose, ""), []byte("*****\x88\x81")),
 		failing("a reason", 1000, closing(1000, "bye, κόσμε")),
 		failing("the longest reason", 1000, closing(1000, strings.Repeat("*", 123))),
 		failing("a reason that is too long", 1002, closing(1000, strings.Repeat("*", 124))),
@@ -199,6 +199,19 @@ func closings() (all []rfcCase) {
 		failing("a close in fragments", 1002, sent(opcodeClose, "\x03\xe8")),
 		failing("in the middle of a message", 1001, sent(opcodeText, "a"), closing(1001, "")),
 		failing("what comes behind it is not heard", 1000, closing(1000, ""), text("x"), ping("y")),
+		rfcCase{
+			"half a code behind frames of every length",
+			[][]byte{
+				sent(opcodeBinary, ""), sent(opcodeContinuation, strings.Repeat("*", 125)), ping("\x88\x80"), sent(opcodeContinuation, strings.Repeat("\x88", 126)),
+				sent(finBit|opcodeContinuation, strings.Repeat("*", 300)), append(append([]byte{finBit | opcodeBinary, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 2}, "mask"...), "\xe5\xe1"...),
+				sent(finBit|opcodeClose, "\x03"),
+			},
+			[][]byte{
+				frame(opcodePong, []byte("\x88\x80")), frame(opcodeBinary, []byte(strings.Repeat("*", 125)+strings.Repeat("\x88", 126)+strings.Repeat("*", 300))),
+				frame(opcodeBinary, []byte("\x88\x80")),
+			},
+			1002,
+		},
 		rfcCase{"behind a message", [][]byte{text("a"), closing(1000, "")}, [][]byte{frame(opcodeText, []byte("a"))}, 1000},
 	)
 }

@@ -41,6 +41,14 @@ type quietConn struct {
 	net.Conn
 	quiet bool
 	code  int // of the Close frame that the library would have sent; 0: none
+	heard closeWatch
+}
+
+// Read notes how the client closes.
+func (c *quietConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.heard.see(b[:n])
+	return n, err
 }
 
 // Write passes the handshake on, and notes the code of a Close frame after it.
@@ -61,6 +69,58 @@ func (c *quietConn) SetWriteDeadline(t time.Time) error {
 		return nil
 	}
 	return c.Conn.SetWriteDeadline(t)
+}
+
+// closeWatch looks for a client's Close frame, and whether that has half a code, which breaks
+// the protocol: the library takes it for none.
+type closeWatch struct {
+	seen, half bool // of the first Close frame
+	begun      bool // the next byte is the second of a frame
+	close      bool // that frame is a Close frame
+	extended   int8 // bytes of a longer length that are to come
+	length     uint64
+	skip       uint64 // bytes of mask and payload that are to come
+}
+
+// see takes the next bytes from the client, which are whole frames in the end.
+func (w *closeWatch) see(b []byte) {
+	for len(b) > 0 && !w.seen {
+		if w.skip > 0 {
+			n := min(w.skip, uint64(len(b)))
+			w.skip, b = w.skip-n, b[n:]
+			continue
+		}
+		w.header(b[0])
+		b = b[1:]
+	}
+}
+
+const maskBytes = 4
+
+// header takes a byte of a frame that is neither mask nor payload.
+func (w *closeWatch) header(c byte) {
+	if w.extended > 0 {
+		w.length = w.length<<8 | uint64(c)
+		if w.extended--; w.extended == 0 {
+			w.skip = w.length + maskBytes
+		}
+		return
+	}
+	if !w.begun {
+		w.begun, w.close = true, c&0x0f == opcodeClose
+		return
+	}
+	w.begun, w.length = false, 0
+	switch n := c & 0x7f; {
+	case w.close:
+		w.seen, w.half = true, n == 1
+	case n == 126:
+		w.extended = 2
+	case n == 127:
+		w.extended = 8
+	default:
+		w.skip = uint64(n) + maskBytes
+	}
 }
 
 // readBuffer is the size of a websocket's read buffer. Clients say little; the

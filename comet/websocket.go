@@ -96,7 +96,7 @@ func (s *subscriber) readFrames(c *socket, silence time.Duration, leave func(), 
 	})
 	c.SetPongHandler(func(string) error { r.heard(); return nil })
 	c.SetCloseHandler(func(code int, _ string) error {
-		s.echoClose(code)
+		s.echoClose(code, c.lib.heard.half)
 		return nil
 	})
 	r.start(s.conn)
@@ -120,12 +120,17 @@ func (s *subscriber) readFrame(c *socket, handle func(kind int, data []byte)) bo
 	return true
 }
 
-// echoClose answers the client's Close frame with its own code.
-func (s *subscriber) echoClose(code int) {
-	if code == websocket.CloseNoStatusReceived {
+// echoClose answers the client's Close frame with its own code, unless that is broken: half
+// of it came.
+func (s *subscriber) echoClose(code int, half bool) {
+	reason := closeClient.reason
+	switch {
+	case half:
+		code, reason = websocket.CloseProtocolError, "bad frame"
+	case code == websocket.CloseNoStatusReceived:
 		code = websocket.CloseNormalClosure
 	}
-	s.shut(ending{reason: closeClient.reason, code: wire.CloseCode(code), v1: code})
+	s.shut(ending{reason: reason, code: wire.CloseCode(code), v1: code})
 }
 
 // readEnded decides what a failed read means for the client.
