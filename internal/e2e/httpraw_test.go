@@ -41,6 +41,8 @@ func TestHTTPOnTheWire(t *testing.T) {
 		{"absolute form", "GET http://other{path} HTTP/1.1\r\nHost: x\r\n{auth}\r\nOK", "200 200"},
 		{"a body on GET", head + "Content-Length: 25\r\n\r\nDELETE / HTTP/1.1\r\nab: c\nOK", "200 200"},
 		{"chunks on GET", head + "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\n\r\nOK", "200 200"},
+		{"a length beside chunks, which count", head + "Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nOK", "200 200"},
+		{"chunks cut short by a length", head + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\nOK", "200 |"},
 		{"an expectation", head + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", "200"},
 		{"another expectation", head + "Expect: more\r\n\r\n", "417"},
 		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\nOK", "200 200"},
