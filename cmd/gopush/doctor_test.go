@@ -102,10 +102,10 @@ func TestDoctorOfCertificates(t *testing.T) {
 		want map[string]string // what is wrong, by listener; empty: nothing
 	}{
 		"on this machine": {"comet: {" + pair + "}\nweb: {" + pair + "}\nrpc: {" + pair + ", tls_ca: " + ca.File + "}", map[string]string{"comet": "", "web": "", "rpc": ""}},
-		"advertised":      {"comet: {http: \"0.0.0.0:1\", advertise_http: \"push.example:1\", " + pair + "}", map[string]string{"comet": ""}},
+		"advertised":      {"insecure_public: true\ncomet: {http: \"0.0.0.0:1\", advertise_http: \"push.example:1\", " + pair + "}", map[string]string{"comet": ""}},
 		"of another name": {"comet: {http: \"127.0.0.1:1\", advertise_http: \"other.example:1\", " + pair + "}", map[string]string{"comet": "clients that connect to other.example refuse it"}},
 		"TCP of another":  {"comet: {advertise_tcp: \"tcp.example:1\", tls_tcp: true, " + pair + "}", map[string]string{"comet": "clients that connect to tcp.example refuse it"}},
-		"everywhere":      {"web: {public: \"0.0.0.0:1\", " + pair + "}", map[string]string{"web": ""}},
+		"everywhere":      {"insecure_public: true\nweb: {public: \"0.0.0.0:1\", " + pair + "}", map[string]string{"web": ""}},
 		"roles by name":   {"rpc: {" + pair + ", tls_ca: " + ca.File + ", tls_name: role.example}", map[string]string{"rpc": "clients that connect to role.example refuse it"}},
 		"a node of one role": {
 			"coordination: {kind: zookeeper, servers: [\"zk:2181\"]}\nrpc: {" + pair + ", tls_ca: " + ca.File + "}\nmessage: {rpc: \"0.0.0.0:1\", advertise_rpc: \"message1:1\"}",

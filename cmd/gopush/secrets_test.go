@@ -99,7 +99,7 @@ func leaves(t *testing.T) map[string]*kong.Node {
 var usual = map[string][]string{
 	"push": {"k", "1"}, "listen": {"k", "--count", "1", "--after", "0"}, "inbox": {"k"}, "where": {"k"}, "explain": {"k", "16"},
 	"top": {"--once"}, "nodes": nil, "drain": {"node1"}, "health": {"--ready"}, "doctor": {"--timeout", "5s"}, "version": nil, "completion": {"bash"},
-	"token keygen": {"k2"}, "token mint": {"k"}, "token verify": {"x.y.z"},
+	"token keygen": {"k2"}, "token mint": {"k"}, "token verify": {"x.y.z"}, "token revoke": {"x"},
 	"bench":      {"--rate", "20", "--duration", "1s", "--warmup", "0s", "--keys", "2", "--quiet"},
 	"migrate up": nil, "migrate plan": nil, "migrate status": nil, "migrate down": {"--to", "0"},
 	"snapshot take": nil, "snapshot list": nil, "snapshot restore": {"x"}, "snapshot delete": {"x"},

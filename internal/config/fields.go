@@ -50,6 +50,7 @@ func (s *Serve) fields() table {
 		{"ops_tls_cert", "Certificate of that listener, a PEM file with those between it and its authority;\nempty: plain HTTP.", &text{p: &s.OpsTLSCert, rule: optional(nil)}},
 		{"ops_tls_key", "Its private key, a PEM file.", &text{p: &s.OpsTLSKey, rule: optional(nil)}},
 		{"insecure_ops", "Let that listener be reached from beyond this machine, though it asks nobody who\nthey are. Only in a network that nobody else is in.", &boolean{&s.InsecureOps}},
+		{"insecure_public", "Let clients come from beyond this machine without tokens: who knows or guesses a\nsubscription key reads its messages. See tokens.required.", &boolean{&s.InsecurePublic}},
 		{"insecure_rpc", "Let the roles talk to each other beyond this machine, without encryption and\nauthentication. Only in a network that nobody else is in. See rpc.tls_cert.", &boolean{&s.InsecureRPC}},
 	}, s.RPC.fields(), table{
 		{"log.level", "debug, info, warn or error.", live{&text{p: &s.Log.Level, rule: oneOf("debug", "info", "warn", "error")}}},

@@ -10,14 +10,17 @@ import (
 // exposure is what has to be said so that one listener may be reached by other machines.
 type exposure struct {
 	secure []string // settings that protect it; nil: nothing does
-	told   string   // the setting that says it is meant so; empty: it is made for everybody
+	told   string   // the setting that says it is meant so
 	even   string   // a setting that may not go with it, whatever else is said
 }
 
-// exposures are all listeners. Clients of comet.http, comet.tcp and web.public may be anybody:
-// what they need there is a token, if tokens.required says so.
+var tokensRequired = []string{"tokens.required=true", "tokens.keys_file=a"}
+
+// exposures are all listeners.
 var exposures = map[string]exposure{
-	"comet.http": {}, "comet.tcp": {}, "web.public": {},
+	"comet.http":  {secure: tokensRequired, told: "insecure_public=true"},
+	"comet.tcp":   {secure: tokensRequired, told: "insecure_public=true"},
+	"web.public":  {secure: tokensRequired, told: "insecure_public=true"},
 	"web.admin":   {secure: []string{"web.tls_cert=a", "web.tls_key=b"}, told: "web.insecure_admin=true", even: "dev=true"},
 	"comet.rpc":   {secure: []string{"rpc.tls_cert=a", "rpc.tls_key=b", "rpc.tls_ca=c"}, told: "insecure_rpc=true"},
 	"message.rpc": {secure: []string{"rpc.tls_cert=a", "rpc.tls_key=b", "rpc.tls_ca=c"}, told: "insecure_rpc=true"},
@@ -28,7 +31,7 @@ var exposures = map[string]exposure{
 // setting that has to do with it. One that asks nobody who they are, or whose secrets would be
 // read on the way, is refused beyond this machine unless a setting says that it is meant so.
 //
-// Broken once for each of ops, the admin API, dev and the roles, by leaving its check out.
+// Broken once for each of ops, the admin API, the public listeners, dev and the roles, by leaving its check out.
 func TestOpenListeners(t *testing.T) {
 	var listeners []string
 	for _, f := range new(Serve).fields() {
@@ -47,10 +50,8 @@ func TestOpenListeners(t *testing.T) {
 			}
 		}
 		for _, host := range []string{"10.0.0.1", "203.0.113.7", "0.0.0.0", "", "[::]", "[2001:db8::1]", "[fe80::1%eth0]", "push.example"} {
-			refuses(t, path, host, e.told != "")
-			if e.told != "" {
-				refuses(t, path, host, false, e.told)
-			}
+			refuses(t, path, host, true)
+			refuses(t, path, host, false, e.told)
 			if e.secure != nil {
 				refuses(t, path, host, false, e.secure...)
 			}
@@ -60,8 +61,8 @@ func TestOpenListeners(t *testing.T) {
 				refuses(t, path, host, true, append(e.secure, e.even)...)
 			}
 			for other, o := range exposures {
-				if o.told != "" && o.told != e.told {
-					t.Run(other, func(t *testing.T) { refuses(t, path, host, e.told != "", o.told) })
+				if o.told != e.told {
+					t.Run(other, func(t *testing.T) { refuses(t, path, host, true, o.told) })
 				}
 			}
 		}

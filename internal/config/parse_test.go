@@ -36,6 +36,7 @@ func TestParse(t *testing.T) {
 	want.Log.Format = "json"
 	want.Messages = Messages{DefaultTTL: 7 * day, MaxBytes: 32 << 10, Newest: 1000}
 	want.Comet.Weight = 3
+	want.InsecurePublic = true
 	want.Comet.HTTP = "0.0.0.0:80"
 	want.Comet.AdvertiseHTTP = "push.example.org:80"
 	want.Comet.Origins = []string{"https://app.example", "http://localhost:3000"}
@@ -44,6 +45,7 @@ func TestParse(t *testing.T) {
 data: /var/lib/gopush   # no quotes are needed
 dev: true
 drain: 1m30s
+insecure_public: true
 log: {format: json}
 messages:
   default_ttl: 7d
@@ -99,9 +101,9 @@ func TestProblems(t *testing.T) {
 		},
 		"unknown, nothing near": {
 			"colour: red\n",
-			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web, moving`},
+			[]string{`x.yaml:1: "colour" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_public, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web, moving`},
 		},
-		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web, moving`}},
+		"dotted name": {"comet.group: a\n", []string{`x.yaml:1: "comet.group" is not a setting; remove it, or use one of data, dev, drain, drain_delay, ops, ops_tls_cert, ops_tls_key, insecure_ops, insecure_public, insecure_rpc, rpc, log, tracing, coordination, store, messages, comet, tokens, message, web, moving`}},
 		"out of range": {
 			"messages:\n  newest: -1\n  max_bytes: 1MiB\n  default_ttl: 0s\ncomet:\n  heartbeat: 2h\n",
 			[]string{
@@ -141,10 +143,10 @@ func TestProblems(t *testing.T) {
 		"rpc in the open": {"comet:\n  rpc: 10.0.0.1:6970\n", []string{`x.yaml:2: comet.rpc: "10.0.0.1:6970" is not a loopback address, and the roles talk to each other without encryption; use 127.0.0.1, set rpc.tls_cert, or insecure_rpc: true in a network of their own`}},
 		"open admin":      {"dev: true\nweb:\n  admin: 0.0.0.0:8091\n", []string{`x.yaml:1: dev: it opens the admin API without a token, so web.admin must be a loopback address, and "0.0.0.0:8091" is none; turn dev off or use 127.0.0.1`}},
 		"nothing to advertise": {
-			"comet:\n  http: :80\n  tcp: \"[::1]:81\"\n",
+			"insecure_public: true\ncomet:\n  http: :80\n  tcp: \"[::1]:81\"\n",
 			[]string{
-				`x.yaml:2: comet.http: clients cannot be told to connect to ":80"; set comet.advertise_http to the host:port under which they reach this machine`,
-				`x.yaml:3: comet.tcp: clients cannot be told to connect to "[::1]:81"; set comet.advertise_tcp to the host:port under which they reach this machine`,
+				`x.yaml:3: comet.http: clients cannot be told to connect to ":80"; set comet.advertise_http to the host:port under which they reach this machine`,
+				`x.yaml:4: comet.tcp: clients cannot be told to connect to "[::1]:81"; set comet.advertise_tcp to the host:port under which they reach this machine`,
 			},
 		},
 		"too large": {strings.Repeat("#\n", maxFile), []string{"x.yaml: the file has more than 262144 bytes; settings are smaller"}},

@@ -23,6 +23,9 @@ type Serve struct {
 	OpsTLSCert, OpsTLSKey string
 	// InsecureOps allows an Ops that others than this machine can reach: it asks nobody.
 	InsecureOps bool
+	// InsecurePublic allows addresses for clients that others than this machine can reach
+	// though no token is required of them: who knows a key reads its messages.
+	InsecurePublic bool
 	// InsecureRPC allows addresses of RPC that others than this machine can reach,
 	// though what the roles say there is neither encrypted nor authenticated.
 	InsecureRPC  bool

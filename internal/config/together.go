@@ -104,6 +104,11 @@ func (s *Serve) tlsTogether(complain func(path, format string, args ...any)) {
 	if !loopback(s.Ops) && !s.InsecureOps {
 		complain("ops", "%q is not a loopback address, and whoever reaches it reads metrics and takes profiles without being asked who they are; use 127.0.0.1, or set insecure_ops: true in a network that nobody else is in", s.Ops)
 	}
+	for path, addr := range map[string]string{"comet.http": s.Comet.HTTP, "comet.tcp": s.Comet.TCP, "web.public": s.Web.Public} {
+		if bindable(addr) == nil && !loopback(addr) && !s.Tokens.Required && !s.InsecurePublic {
+			complain(path, "%q is not a loopback address, and whoever knows or guesses a subscription key reads its messages there; set tokens.required, use 127.0.0.1, or set insecure_public: true if that is meant so", addr)
+		}
+	}
 	if !s.Dev && !loopback(s.Web.Admin) && !s.Web.TLS() && !s.Web.InsecureAdmin {
 		complain("web.admin", "%q is not a loopback address, and without TLS the admin token would cross the network in the clear; set web.tls_cert and web.tls_key, use 127.0.0.1, or set web.insecure_admin: true in a network that nobody else is in", s.Web.Admin)
 	}

@@ -95,8 +95,8 @@ func (s *System) rpcTLS() func() *tls.Config {
 }
 
 // warnOpen names, in a line each, the listeners that others than this machine reach without
-// TLS, and those that they read messages from without a token. Both are allowed: clients of
-// protocol v1 may have neither, and something before this process may do it.
+// TLS, and those that they read messages from without a token. The first is allowed, as
+// something before this process may do it; the second was said to be meant so.
 func (s *System) warnOpen() {
 	var plain, open []string
 	look := func(setting, addr string, secure bool) {

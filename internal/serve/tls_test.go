@@ -278,6 +278,7 @@ func TestOpenWarning(t *testing.T) {
 	s, _ := secured(t)
 	s.Comet.TLSTCP = false
 	s.Comet.HTTP, s.Comet.TCP, s.Web.Public = "0.0.0.0:0", "0.0.0.0:0", "0.0.0.0:0"
+	s.InsecurePublic = true
 	s.Comet.AdvertiseHTTP, s.Comet.AdvertiseTCP = "comet.example:1", "comet.example:2"
 	log := func(s config.Serve) string {
 		t.Helper()
@@ -297,6 +298,7 @@ func TestOpenWarning(t *testing.T) {
 	without.Web.TLSCert, without.Web.TLSKey = "", ""
 	without.Ops, without.OpsTLSCert, without.OpsTLSKey, without.InsecureOps = "0.0.0.0:0", "", "", true
 	required := s
+	required.InsecurePublic = false
 	required.Tokens.Required, required.Tokens.KeysFile = true, filepath.Join(t.TempDir(), "keys")
 	if err := os.WriteFile(required.Tokens.KeysFile, []byte(keyLine("s", tokenSecret)), 0o600); err != nil {
 		t.Fatal(err)
