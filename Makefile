@@ -181,10 +181,10 @@ docs: ## check the links, words and names of the documentation, and run its comm
 security: ## the tests that docs/security-tests.md names, each with its result
 	@grep -o '`[a-z0-9/]*`: [A-Za-z0-9_, ]*[A-Za-z0-9_]' docs/security-tests.md | tr -d '`' | \
 	awk -F ': ' '{ gsub(/, /, "|", $$2); all[$$1] = all[$$1] (all[$$1] ? "|" : "") $$2 } END { for (p in all) print p, "^(" all[p] ")$$" }' | sort | \
-	while read -r pkg names; do \
+	{ failed=0; while read -r pkg names; do \
 		printf '== %s %s\n' "$$(date +%T)" "$$pkg"; \
-		$(GO) test -count=1 -timeout $(TIMEOUT) -v -run "$$names" "./$$pkg" < /dev/null | grep -E '^(--- |FAIL|ok|panic)'; \
-	done
+		$(GO) test -count=1 -timeout $(TIMEOUT) -v -run "$$names" "./$$pkg" < /dev/null | grep -E '^(--- |FAIL|ok|panic)' || failed=1; \
+	done; exit $$failed; }
 
 clean: ## remove what was built; data folders stay
 	@rm -rf build
