@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,8 +17,7 @@ type Client struct {
 	http *http.Client // immutable
 
 	running atomic.Bool
-	token   atomic.Pointer[string]
-	renew   chan struct{} // holds one when the token is newer than the connection
+	tokens  *keeper
 
 	// owned by Run:
 	own, public track
@@ -30,12 +30,12 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		cfg: cfg, deps: deps, renew: make(chan struct{}, 1),
+		cfg: cfg, deps: deps,
 		http: &http.Client{Transport: &http.Transport{
 			DialContext: deps.Dial, TLSClientConfig: cfg.TLS, DisableKeepAlives: true,
 		}},
 	}
-	c.token.Store(&cfg.Token)
+	c.tokens = newKeeper(&c.cfg, deps)
 	if cfg.After != nil {
 		c.own = track{cursor: *cfg.After, known: true}
 	}
@@ -46,19 +46,15 @@ func New(cfg Config, deps Deps) (*Client, error) {
 }
 
 // SetToken replaces the client token: for the connection that stands, if there
-// is one, and for all later ones. It does not block.
-func (c *Client) SetToken(token string) {
-	c.token.Store(&token)
-	select {
-	case c.renew <- struct{}{}:
-	default:
-	}
-}
+// is one, and for all later ones, until a TokenSource gives the next. It does not
+// block.
+func (c *Client) SetToken(token string) { c.tokens.set(token) }
 
-// Run listens until ctx ends, OnEvent fails, or a server refuses for good; the
-// error is ctx's, what OnEvent returned (wrapped), or a *CloseError or
-// *LookupError. Everything else is told as KindDisconnected and tried again. It
-// may be called again after it returned, and goes on from its cursors.
+// Run listens until ctx ends, OnEvent fails, a server refuses for good, or the
+// TokenSource says ErrDenied; the error is ctx's, what OnEvent returned (wrapped),
+// or a *CloseError, *LookupError or *TokenError. Everything else is told as
+// KindDisconnected and tried again. It may be called again after it returned, and
+// goes on from its cursors. When it returns, nothing of it is left running.
 func (c *Client) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -67,7 +63,7 @@ func (c *Client) Run(ctx context.Context) error {
 	for {
 		end := c.listen(ctx)
 		switch {
-		case final(end.err):
+		case c.final(end.err):
 			return end.err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -81,6 +77,15 @@ func (c *Client) Run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// final reports whether err ends Run. The first refusal of a token does not if there
+// is a source of others.
+func (c *Client) final(err error) bool {
+	if e, ok := errors.AsType[*CloseError](err); ok && e.ofToken() && c.tokens.refuse() {
+		return false
+	}
+	return final(err)
 }
 
 // ending is how one connection, or the attempt at one, came to its end.
@@ -97,13 +102,30 @@ func (c *Client) listen(ctx context.Context) ending {
 	if err != nil {
 		return ending{err: err, move: -1}
 	}
-	l, err := c.dial(ctx, u)
+	if err := c.tokens.prepare(ctx); err != nil {
+		return ending{err: err, move: -1}
+	}
+	// The application is given ctx itself: an event that it deals with is not disturbed.
+	linked, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l, err := c.dial(linked, u)
 	if err != nil {
 		return ending{err: err, move: -1}
 	}
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		if err := c.tokens.watch(linked); err != nil {
+			cancel(err) // which closes the connection
+		}
+	})
 	s := &session{Client: c, link: l, move: -1}
 	err = s.run(ctx)
 	l.close(err)
+	cancel(nil)
+	renewing.Wait()
+	if denied, ok := errors.AsType[*TokenError](context.Cause(linked)); ok {
+		err = denied
+	}
 	end := ending{err: err, move: s.move}
 	if s.ready {
 		end.lived = time.Since(s.since)
@@ -120,15 +142,8 @@ func (c *Client) backoff(end ending) time.Duration {
 	if end.move >= 0 {
 		return end.move // paced and jittered by the server
 	}
-	limit := c.cfg.FirstBackoff
-	for range c.failures {
-		limit = min(2*limit, c.cfg.MaxBackoff)
-		if limit == c.cfg.MaxBackoff {
-			break
-		}
-	}
+	wait := c.deps.Jitter(c.cfg.backoff(c.failures))
 	c.failures++
-	wait := c.deps.Jitter(limit)
 	if e, ok := errors.AsType[*LookupError](end.err); ok {
 		wait += min(e.RetryAfter, c.cfg.MaxBackoff)
 	}

@@ -34,6 +34,21 @@ type Config struct {
 	// Token is the client token; empty when the server wants none. SetToken
 	// replaces it.
 	Token string
+	// TokenSource gives the next token; nil: Token and SetToken are all there is. It
+	// is called before a connection when there is no token, or its end is near, and
+	// on one that stands to renew it there: at a time in the last quarter of a
+	// token's life, at most 10 minutes before its end. The end is that of the token's
+	// own exp claim, by the servers' clock as far as it is known; a token that has
+	// none is replaced when a server refuses it.
+	//
+	// It must return soon after its ctx ends, which is after Handshake, or with the
+	// connection or Run: they wait for it. It is never called twice at a time, and no
+	// event waits for it. When it fails, it is called again with the backoff below:
+	// a connection stays until its token ends, and a new one is made with the old token
+	// as long as that holds. With ErrDenied it ends Run. When a server
+	// refuses a token (close codes 4102, 4103, 4104 and 4106) it is asked for another
+	// one, and Run ends if that is refused as well.
+	TokenSource func(ctx context.Context) (token string, err error)
 	// OnEvent is called for every event, one at a time and in order; required.
 	// An error ends Run, and the event counts as not handled. Until it returns
 	// nothing is read, so it should return within the server's heartbeat.
@@ -43,8 +58,8 @@ type Config struct {
 	// random part of FirstBackoff, doubled with each failure up to MaxBackoff.
 	// Defaults 500 ms and 30 s.
 	FirstBackoff, MaxBackoff time.Duration
-	// Handshake bounds the lookup, and the way from dialing to the first frame;
-	// default 10 s each.
+	// Handshake bounds the lookup, the way from dialing to the first frame, and a call
+	// of TokenSource; default 10 s each.
 	Handshake time.Duration
 	// WriteTimeout bounds each write; default 10 s.
 	WriteTimeout time.Duration
@@ -106,6 +121,15 @@ func (c *Config) Validate() error {
 		fail("MaxFrame is %d; it must be positive", c.MaxFrame)
 	}
 	return errors.Join(errs...)
+}
+
+// backoff bounds the wait after so many failures in a row before this one.
+func (c *Config) backoff(failures int) time.Duration {
+	limit := c.FirstBackoff
+	for ; failures > 0 && limit < c.MaxBackoff; failures-- {
+		limit = min(2*limit, c.MaxBackoff)
+	}
+	return limit
 }
 
 func (d *Deps) validate() error {

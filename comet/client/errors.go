@@ -14,10 +14,24 @@ var (
 	ErrProtocol = errors.New("client: the server broke the protocol")
 	// ErrRunning is a second Run beside the first.
 	ErrRunning = errors.New("client: already running")
+	// ErrDenied is for a TokenSource to return, wrapped or not, when asking again
+	// would be of no use, such as after the user has signed out.
+	ErrDenied = errors.New("client: no token will be given")
 )
 
+// TokenError is a TokenSource that failed. Run returns it when it is ErrDenied;
+// otherwise it comes with a KindDisconnected event, or is only logged while the old
+// token holds.
+type TokenError struct{ Err error }
+
+func (e *TokenError) Error() string { return "client: getting a token: " + e.Err.Error() }
+
+// Unwrap gives what the source returned.
+func (e *TokenError) Unwrap() error { return e.Err }
+
 // CloseError is a close by the server. Run returns it when its code is terminal;
-// otherwise it comes with a KindDisconnected event.
+// otherwise it comes with a KindDisconnected event, and so does the first refusal of
+// a token that a TokenSource can replace.
 type CloseError struct {
 	Code   wire.CloseCode
 	Reason string // of the close frame
@@ -32,6 +46,16 @@ func (e *CloseError) Error() string {
 		s += ": " + e.ErrorCode + ": " + e.Detail
 	}
 	return s
+}
+
+// ofToken reports whether it was the token that did not do.
+func (e *CloseError) ofToken() bool {
+	switch e.Code {
+	case wire.CloseUnauthenticated, wire.CloseTokenExpired, wire.CloseForbidden, wire.CloseRevoked:
+		return true
+	default:
+		return false
+	}
 }
 
 // LookupError is an answer of the public API that names no node. Run returns it
@@ -67,7 +91,7 @@ type handlerError struct{ err error }
 func (e *handlerError) Error() string { return "client: event handler: " + e.err.Error() }
 func (e *handlerError) Unwrap() error { return e.err }
 
-// final reports whether err ends Run: what the application decided itself, and
+// final reports whether err is one of those that end Run: what the application decided itself, and
 // what would only happen again.
 func final(err error) bool {
 	if _, ok := errors.AsType[*handlerError](err); ok {
@@ -78,6 +102,9 @@ func final(err error) bool {
 	}
 	if e, ok := errors.AsType[*LookupError](err); ok {
 		return !e.Retryable()
+	}
+	if e, ok := errors.AsType[*TokenError](err); ok {
+		return errors.Is(e, ErrDenied)
 	}
 	return false
 }

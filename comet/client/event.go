@@ -54,6 +54,6 @@ type Event struct {
 	Node    string // the name of the node that serves
 	Resumed bool   // the stream goes on from a cursor that was given
 
-	Err     error         // why the connection ended; never a terminal error
+	Err     error         // why the connection ended; never one that ends Run
 	RetryIn time.Duration // until the next attempt
 }

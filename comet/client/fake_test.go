@@ -282,6 +282,9 @@ func describe(ev Event) string {
 		if le, ok := errors.AsType[*LookupError](ev.Err); ok {
 			what = fmt.Sprintf("lookup %d %s", le.Status, le.Code)
 		}
+		if te, ok := errors.AsType[*TokenError](ev.Err); ok {
+			what = "token: " + te.Err.Error()
+		}
 		if errors.Is(ev.Err, ErrProtocol) {
 			what = "protocol"
 		}

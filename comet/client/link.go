@@ -32,11 +32,11 @@ type link struct {
 // dial connects to the node, with the cursors as they are now.
 func (c *Client) dial(ctx context.Context, u *url.URL) (*link, error) {
 	select {
-	case <-c.renew: // the header carries the newest token
+	case <-c.tokens.renew: // the header carries the newest token
 	default:
 	}
 	header := http.Header{}
-	if token := *c.token.Load(); token != "" {
+	if token := c.tokens.token(); token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
 	u.RawQuery = c.query(u.Query()).Encode()
@@ -161,8 +161,8 @@ func (l *link) write(ctx context.Context) {
 			return
 		case data := <-l.pongs:
 			err = l.send(websocket.PongMessage, []byte(data))
-		case <-l.client.renew:
-			err = l.send(websocket.TextMessage, wire.AppendToken(nil, *l.client.token.Load()))
+		case <-l.client.tokens.renew:
+			err = l.send(websocket.TextMessage, wire.AppendToken(nil, l.client.tokens.token()))
 		}
 		if err != nil {
 			return

@@ -30,6 +30,7 @@ func (c *Client) lookup(ctx context.Context) (*url.URL, error) {
 		return nil, fmt.Errorf("client: looking the node up: %w", err)
 	}
 	defer resp.Body.Close()
+	c.tokens.clock.learn(resp.Header)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("client: looking the node up: %w", err)

@@ -95,6 +95,7 @@ func (s *session) onReady(ctx context.Context, r wire.Ready) error {
 	s.own.begin(r.Cursor)
 	s.public.begin(r.PublicCursor)
 	s.ready, s.since = true, time.Now()
+	s.tokens.accept()
 	s.link.silence = 2 * time.Duration(r.HeartbeatS) * time.Second
 	s.deps.Log.DebugContext(ctx, "connected", slog.String("node", r.Node), slog.String("cursor", s.own.cursor.String()))
 	return s.emit(ctx, Event{Kind: KindReady, Node: r.Node, Resumed: r.Resumed})
