@@ -134,7 +134,7 @@ func TestSourceRenewsInTime(t *testing.T) {
 
 // Of a long token the last ten minutes are enough, and the moment is spread over half of them.
 //
-// Broken once by taking a quarter of any life.
+// Broken once by taking a quarter of any life, and once by no jitter.
 func TestSourceIsAskedLateAndSpread(t *testing.T) {
 	for jitter, want := range map[time.Duration]time.Duration{0: 115 * time.Minute, 5 * time.Minute: 110 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestSourceDenies(t *testing.T) {
 
 // A source that hangs holds up no message, and is given up after Handshake.
 //
-// Broken once by asking it on the goroutine that reads.
+// Broken once by holding a lock that events need during the call, and once by no limit.
 func TestSourceHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSource(40 * time.Second)
