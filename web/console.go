@@ -18,7 +18,7 @@ func (s *Server) withConsole(api http.Handler) (http.Handler, error) {
 	root := strings.TrimSuffix(console.Path, "/")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
-		if path == console.NodePath || path != root && !strings.HasPrefix(path, console.Path) {
+		if console.Asks(path) || path != root && !strings.HasPrefix(path, console.Path) {
 			api.ServeHTTP(w, r)
 			return
 		}
@@ -28,10 +28,38 @@ func (s *Server) withConsole(api http.Handler) (http.Handler, error) {
 }
 
 // consoleRoutes are what the page asks for beyond the admin API: where the phone
-// connects. From the public listener, another origin, it could not be read
-// without a CORS rule.
+// connects, which from the public listener, another origin, could not be read
+// without a CORS rule; and what is known of a key, whatever it is called.
 func (s *Server) consoleRoutes() []route {
-	return []route{{http.MethodGet, console.NodePath, v2(s.getNode)}}
+	return []route{
+		{http.MethodGet, console.NodePath, v2(s.getConsoleNode)},
+		{http.MethodGet, console.KeyPath, v2(s.getConsoleKey)},
+	}
+}
+
+// getConsoleNode answers as GET /v2/node does, and says whether a client needs a token.
+func (s *Server) getConsoleNode(w http.ResponseWriter, r *http.Request) error {
+	answer, err := s.whereIs(r)
+	if err != nil {
+		return err
+	}
+	return replyJSON(w, struct {
+		nodeReply
+		TokenNeeded bool `json:"token_needed,omitempty"`
+	}{answer, s.cfg.TokensRequired})
+}
+
+// getConsoleKey answers as GET /v2/keys/K does.
+func (s *Server) getConsoleKey(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	key, err := q.key()
+	if err != nil {
+		return err
+	}
+	return s.describeKey(w, r, key)
 }
 
 // cometOrigins are those that devices are told, of all nodes: the page opens

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -29,7 +31,7 @@ func TestConsoleNeedsNoToken(t *testing.T) {
 	s := newServer(t, newCluster(t, "node1"), discard())
 	for path, want := range map[string]int{
 		"/console/": 200, "/console/app.js": 200, "/console": 308, "/console/nothing": 404, "/console/node/": 404,
-		console.NodePath: 401, console.NodePath + "?key=K": 401, "/": 401, "/consoles": 401, "/Console/": 401, "//console/": 401,
+		console.NodePath: 401, console.NodePath + "?key=K": 401, console.KeyPath + "?key=K": 401, "/console/key/": 404, "/": 401, "/consoles": 401, "/Console/": 401, "//console/": 401,
 		"/v2/keys/K": 401, "/v2/../console/": 401, "/./console/": 401,
 	} {
 		if w := askConsole(s.Admin(), "GET", path); w.Code != want {
@@ -48,8 +50,10 @@ func TestConsoleNeedsNoToken(t *testing.T) {
 	if w := askConsole(s.Public(), "GET", "/console/"); w.Code != 404 {
 		t.Errorf("on the public listener: %d", w.Code)
 	}
-	if w := askConsole(s.Public(), "GET", console.NodePath+"?key=K"); w.Code != 404 {
-		t.Errorf("the node on the public listener: %d", w.Code)
+	for _, path := range []string{console.NodePath, console.KeyPath} {
+		if w := askConsole(s.Public(), "GET", path+"?key=K"); w.Code != 404 {
+			t.Errorf("%s on the public listener: %d", path, w.Code)
+		}
 	}
 }
 
@@ -78,6 +82,47 @@ func TestConsoleNode(t *testing.T) {
 		if w.Code != tt.status || w.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(w.Body.String(), `"code":"`+tt.code+`"`) {
 			t.Errorf("%s %s: %d %s", tt.method, tt.query, w.Code, w.Body)
 		}
+	}
+}
+
+// TestConsoleKey: what is known of a key is what /v2/keys/K says, also for keys that no browser
+// can ask that for. A viewer sees it, too.
+//
+// Broken once by leaving the path to the page, which comes without a token.
+func TestConsoleKey(t *testing.T) {
+	h, _ := audited(t, "node1")
+	admin := h.server.Admin()
+	for key, escaped := range map[string]string{"K": "K", ".": "%2E", "..": "%2E%2E", "a/b": "a%2Fb", "/": "%2F"} {
+		w := askConsole(admin, "GET", console.KeyPath+"?key="+url.QueryEscape(key), "Authorization", "Bearer "+viewerToken)
+		if public := h.call(t, "GET", "/v2/keys/"+escaped, ""); w.Code != 200 || w.Body.String() != public.body || !strings.Contains(public.body, fmt.Sprintf(`"key":%q`, key)) {
+			t.Errorf("%s: %d %s, over the API %s", key, w.Code, w.Body, public.body)
+		}
+	}
+	for query, code := range map[string]string{"": "bad_key", "?key=": "bad_key", "?key=a&key=b": "bad_request", "?key=%00": "bad_key"} {
+		w := askConsole(admin, "GET", console.KeyPath+query, "Authorization", "Bearer "+testToken)
+		if w.Code != 400 || w.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(w.Body.String(), `"code":"`+code+`"`) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
+// TestConsoleSaysThatTokensAreNeeded: the phone knows before it connects; devices are told
+// nothing new.
+//
+// Broken once by always saying so.
+func TestConsoleSaysThatTokensAreNeeded(t *testing.T) {
+	h, _, _ := withAuthority(t)
+	token := []string{"Authorization", "Bearer " + testToken}
+	w := askConsole(h.server.Admin(), "GET", console.NodePath+"?key=K", token...)
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"key":"K",`) || !strings.Contains(w.Body.String(), `"token_needed":true}`) {
+		t.Errorf("needed: %d %s", w.Code, w.Body)
+	}
+	if public := h.get(t, "/v2/node?key=K"); strings.Contains(public.body, "token") {
+		t.Errorf("devices are told %s", public.body)
+	}
+	h.server.cfg.TokensRequired = false
+	if w := askConsole(h.server.Admin(), "GET", console.NodePath+"?key=K", token...); strings.Contains(w.Body.String(), "token") {
+		t.Errorf("not needed: %s", w.Body)
 	}
 }
 

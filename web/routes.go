@@ -134,7 +134,7 @@ func isClean(path string) bool {
 // isV2 tells the two protocols apart: everything outside /v2/ answers as v1, but
 // for what the console asks.
 func isV2(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, "/v2/") || r.URL.Path == console.NodePath
+	return strings.HasPrefix(r.URL.Path, "/v2/") || console.Asks(r.URL.Path)
 }
 
 // notFound answers in the terms of the protocol that was meant.

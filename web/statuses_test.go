@@ -371,7 +371,10 @@ func (minter) Verify(token string, _ time.Time) (push.Grant, error) {
 	return push.Grant{Keys: []push.Key{"other"}}, nil
 }
 
-func (m minter) Mint(g push.Grant, _ time.Time) (string, push.Grant, error) { return "made", g, m.err }
+func (m minter) Mint(g push.Grant, now time.Time) (string, push.Grant, error) {
+	g.Expires = now.Add(time.Hour)
+	return "made", g, m.err
+}
 
 func (minter) Revoke(r push.Revocation, now time.Time) (*push.Push, push.Revocation, error) {
 	r.Until = now.Add(time.Hour)

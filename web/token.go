@@ -18,8 +18,8 @@ type Tokens interface {
 	// KindTokenExpired or KindTokenRevoked; any other means that it cannot be told right
 	// now.
 	Verify(token string, now time.Time) (push.Grant, error)
-	// Mint makes a token of g, and returns what it will be verified as. Its errors are of
-	// KindBadRequest, or of KindConflict when no key can sign.
+	// Mint makes a token of g, and returns what it will be verified as. Without Expires it
+	// picks the end. Its errors are of KindBadRequest, or of KindConflict when no key can sign.
 	Mint(g push.Grant, now time.Time) (string, push.Grant, error)
 	// Revoke gives the push that revokes tokens, nil if they are already, and the
 	// revocation with its end. Its errors are of KindBadRequest, or of KindConflict when
@@ -57,9 +57,6 @@ func bearer(r *http.Request) string {
 	}
 	return token
 }
-
-// defaultTokenTTL is the life of a token that names none.
-const defaultTokenTTL = time.Hour
 
 // tokenAsk is the body of POST /v2/tokens.
 type tokenAsk struct {
@@ -114,7 +111,7 @@ func parseToken(body []byte, now time.Time) (push.Grant, error) {
 	if !isJSON(body) || json.Unmarshal(body, &ask) != nil {
 		return push.Grant{}, push.E(push.KindBadRequest, `the body is not a JSON object such as {"key":"k","ttl_s":3600}`)
 	}
-	g := push.Grant{ID: ask.ID, Public: ask.Public == nil || *ask.Public, Expires: now.Add(defaultTokenTTL)}
+	g := push.Grant{ID: ask.ID, Public: ask.Public == nil || *ask.Public}
 	var names []string
 	var one string
 	if json.Unmarshal(ask.Key, &one) == nil {

@@ -22,28 +22,37 @@ type nodeReply struct {
 
 // getNode answers GET /v2/node.
 func (s *Server) getNode(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery)
+	answer, err := s.whereIs(r)
 	if err != nil {
 		return err
+	}
+	return replyJSON(w, answer)
+}
+
+// whereIs finds the node of the key that a query asks for.
+func (s *Server) whereIs(r *http.Request) (nodeReply, error) {
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nodeReply{}, err
 	}
 	key, err := q.key()
 	if err != nil {
-		return err
+		return nodeReply{}, err
 	}
 	if err := s.servedHere(key); err != nil {
-		return err
+		return nodeReply{}, err
 	}
 	// No waiting for an owner here: the device comes back by itself.
 	g, _, err := s.owner(key)
 	if err != nil {
-		return err
+		return nodeReply{}, err
 	}
 	answer := nodeReply{Key: key, Node: g.Group, TCP: g.Public.TCP, TCPTLS: g.Public.TCPTLS}
 	if g.Public.WS != "" {
 		ws, sse := origins(g.Public)
 		answer.WS, answer.SSE = ws+"/v2/stream", sse+"/v2/events"
 	}
-	return replyJSON(w, answer)
+	return answer, nil
 }
 
 // origins are where websockets and SSE of a comet begin.
@@ -79,13 +88,18 @@ func (s *Server) getKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return s.describeKey(w, r, key)
+}
+
+// describeKey answers with what is known of a key.
+func (s *Server) describeKey(w http.ResponseWriter, r *http.Request, key push.Key) error {
 	if err := s.servedHere(key); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
 	var info push.KeyInfo
-	err = s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) (err error) {
+	err := s.onOwner(ctx, key, true, func(ctx context.Context, _ coord.Group, c Comet) (err error) {
 		info, err = c.Describe(ctx, key, 0)
 		return err
 	})

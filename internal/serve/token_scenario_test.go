@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gopush/internal/config"
 )
 
 // hs256 signs a token by hand, so that it can be wrong in any way.
@@ -139,9 +141,12 @@ func (c *cluster) readAs(path, token string) (status int, body string) {
 }
 
 // withKeys starts a system that requires tokens.
-func withKeys(t *testing.T, text string) *cluster {
+func withKeys(t *testing.T, text string, tune ...func(*config.Serve)) *cluster {
 	t.Helper()
 	s := settings(t, t.TempDir())
+	for _, change := range tune {
+		change(&s)
+	}
 	s.Tokens.Required, s.Tokens.KeysFile = true, filepath.Join(t.TempDir(), "keys")
 	if err := os.WriteFile(s.Tokens.KeysFile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -233,6 +238,37 @@ func TestMintOverTheAPI(t *testing.T) {
 	c.call(http.MethodPost, admin, `{"key":["a","b"]}`, &made)
 	if status, _ := c.readAs("/v2/messages?key=b&public_after=0", made.Token); status != 200 || len(made.ID) < 20 {
 		t.Errorf("the token of two keys: %d, %+v", status, made)
+	}
+}
+
+// What the console asks for opens the streams of its phone, also where tokens are short.
+//
+// Broken once by giving an hour whatever is allowed, and once by not telling the page.
+func TestPhoneOfTheConsole(t *testing.T) {
+	c := withKeys(t, keyLine("s", tokenSecret), func(s *config.Serve) { s.Tokens.MaxLife = 10 * time.Minute })
+	var node struct {
+		WS     string
+		Needed bool `json:"token_needed"`
+	}
+	c.call(http.MethodGet, c.admin()+"/console/node?key=..", "", &node)
+	if !node.Needed || node.WS == "" {
+		t.Errorf("the page is told %+v", node)
+	}
+	var made struct {
+		Token     string
+		ExpiresAt int64 `json:"expires_at"`
+	}
+	c.call(http.MethodPost, c.admin()+"/v2/tokens", `{"key":".."}`, &made)
+	if left := time.Until(time.UnixMilli(made.ExpiresAt)); left > 10*time.Minute || left < 9*time.Minute {
+		t.Errorf("the token has %s", left)
+	}
+	if got, want := c.present("..", made.Token), (answers{tcp: "+h\r\n", v1: "+h\r\n", sse: 200, web: 200}); got != want {
+		t.Errorf("with the token: %+v, want %+v", got, want)
+	}
+	var info struct{ Key, Node string }
+	c.call(http.MethodGet, c.admin()+"/console/key?key=..", "", &info)
+	if info.Key != ".." || info.Node == "" {
+		t.Errorf("the key: %+v", info)
 	}
 }
 

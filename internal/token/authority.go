@@ -19,6 +19,8 @@ const (
 	MaxBytes = 4096
 	// MaxGranted is the most subscription keys of one token.
 	MaxGranted = 16
+	// usualLife is that of a token whose end nobody named, unless MaxLife is shorter.
+	usualLife = time.Hour
 	// leeway is how far a clock that signs may be ahead of one that checks.
 	leeway = 10 * time.Second
 )
@@ -244,8 +246,8 @@ func sane(d *jwt.NumericDate) bool {
 	return d.Unix() >= 0 && d.Unix() <= lastSecond
 }
 
-// Mint makes a token of g, which needs Keys and Expires; without an ID it gets one. It
-// returns the grant as it will be verified. Its errors are of KindBadRequest, or of
+// Mint makes a token of g, which needs Keys; without an ID it gets one, without Expires an
+// hour, or MaxLife if that is less. It returns the grant as it will be verified. Its errors are of KindBadRequest, or of
 // KindConflict when no key can sign.
 func (a *Authority) Mint(g push.Grant, now time.Time) (string, push.Grant, error) {
 	key, err := a.keys.Load().signer()
@@ -254,6 +256,9 @@ func (a *Authority) Mint(g push.Grant, now time.Time) (string, push.Grant, error
 	}
 	if g.ID == "" {
 		g.ID = rand.Text()
+	}
+	if g.Expires.IsZero() {
+		g.Expires = now.Add(min(usualLife, a.cfg.MaxLife))
 	}
 	c := claims{RegisteredClaims: jwt.RegisteredClaims{
 		ID: g.ID, IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(g.Expires),

@@ -177,7 +177,8 @@ func TestClaimsByTheirNames(t *testing.T) {
 
 // What is minted is what is verified, by whoever has the public half.
 //
-// Broken once by minting with the last key, and once by leaving public out.
+// Broken once by minting with the last key, once by leaving public out, and once by giving an
+// hour always.
 func TestMint(t *testing.T) {
 	a, private, public := authority(t)
 	want := push.Grant{Keys: []push.Key{"a", "中文"}, ID: "t-1", Expires: now.Add(time.Hour), KeyID: "s"}
@@ -217,8 +218,17 @@ func TestMint(t *testing.T) {
 	if _, _, err := b.Mint(want, now); !push.Is(err, push.KindConflict) {
 		t.Errorf("a public key signs: %v", err)
 	}
+	for life, short := range map[time.Duration]time.Duration{time.Hour: 0, time.Minute: time.Minute} {
+		a, err := New(Config{MaxLife: short}, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, g, err := a.Mint(push.Grant{Keys: want.Keys}, now); err != nil || !g.Expires.Equal(now.Add(life)) {
+			t.Errorf("without an end, with tokens of at most %s: %s, %v", short, g.Expires, err)
+		}
+	}
 	for name, g := range map[string]push.Grant{
-		"no key": {Expires: now.Add(time.Hour)}, "no end": {Keys: want.Keys}, "past": {Keys: want.Keys, Expires: now.Add(-1)},
+		"no key": {Expires: now.Add(time.Hour)}, "past": {Keys: want.Keys, Expires: now.Add(-1)},
 		"for ever": {Keys: want.Keys, Expires: now.Add(1e6 * time.Hour)}, "odd id": {Keys: want.Keys, Expires: now.Add(time.Hour), ID: "a b"},
 		"large": {Keys: large(), Expires: now.Add(time.Hour)},
 	} {

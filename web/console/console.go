@@ -17,9 +17,19 @@ import (
 // name each other relative to it.
 const Path = "/console/"
 
-// NodePath is what the page asks for the node of a key: the reply of /v2/node,
-// from its own origin and behind the admin token. The package does not serve it.
-const NodePath = Path + "node"
+// What the page asks for from its own origin, behind the admin token, with ?key=K. The package
+// does not serve it.
+const (
+	// NodePath is for the node of a key: the reply of /v2/node, which says besides whether
+	// the phone needs a token.
+	NodePath = Path + "node"
+	// KeyPath is for what is known of a key: the reply of /v2/keys/K. A browser cannot ask
+	// that for the keys "." and "..", which it takes for steps of the path, escaped or not.
+	KeyPath = Path + "key"
+)
+
+// Asks reports whether a path is one of those that the page asks for.
+func Asks(path string) bool { return path == NodePath || path == KeyPath }
 
 //go:embed page
 var page embed.FS

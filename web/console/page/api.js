@@ -21,14 +21,29 @@ export class Api {
     this.fetch = fetcher;
   }
 
-  // node says where the phone of a key connects: {node, ws, ...}.
+  // node says where the phone of a key connects: {node, ws, token_needed, ...}.
   node(key) {
     return this.json("GET", `node?key=${encodeURIComponent(key)}`);
   }
 
   // keyInfo gives {node, connections, newest}.
   keyInfo(key) {
-    return this.json("GET", `../v2/keys/${encodeURIComponent(key)}`);
+    return this.json("GET", `key?key=${encodeURIComponent(key)}`);
+  }
+
+  // mint makes a token for the phone of a key: {token, life}, its life in
+  // milliseconds. Both ends of that are of the server's clock, as this machine's
+  // may be wrong.
+  async mint(key) {
+    const headers = { "Content-Type": "application/json" };
+    let res;
+    try {
+      res = await this.call("POST", "../v2/tokens", { body: JSON.stringify({ key }), headers });
+    } catch (err) {
+      throw tokenProblem(err);
+    }
+    const made = await res.json();
+    return { token: made.token, life: made.expires_at - (Date.parse(res.headers.get("Date")) || Date.now()) };
   }
 
   // push sends a body that pushBody made, and gives {id, duplicate}.
@@ -73,6 +88,15 @@ export class Api {
 // streamQuery names what a withdrawal is about: a key, or the public stream.
 function streamQuery(stream) {
   return stream.public ? "public=1" : `key=${encodeURIComponent(stream.key)}`;
+}
+
+// tokenProblem says what a failure to make a token means for a phone.
+function tokenProblem(err) {
+  const why = {
+    forbidden: "Phones need a token here, and only an operator may make one: change the admin token at the top to an operator's, then switch the phone on.",
+    conflict: `Phones need a token here, and the server cannot make one: ${err.message}`,
+  }[err.code];
+  return why ? new Problem(why, err) : err;
 }
 
 async function problemOf(res) {

@@ -23,7 +23,7 @@ const api = new Api(token.get);
 const nodes = new Map(); // the node of each key, as it was last told
 const history_ = new History(recall);
 const timeline = new Timeline((entry, hop) => history_.show(timeline, entry, hop));
-const phone = new Phone(byId("phone-key").value, find, hear);
+const phone = new Phone(byId("phone-key").value, { find, mint, tell: hear });
 
 // find looks a node up and remembers its name for the timeline.
 async function find(key) {
@@ -31,6 +31,16 @@ async function find(key) {
     const where = await api.node(key);
     nodes.set(key, where.node);
     return where;
+  } catch (err) {
+    if (err.status === 401) askToken(true);
+    throw err;
+  }
+}
+
+// mint makes a token for the phone, where one is needed.
+async function mint(key) {
+  try {
+    return await api.mint(key);
   } catch (err) {
     if (err.status === 401) askToken(true);
     throw err;

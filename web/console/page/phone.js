@@ -2,6 +2,7 @@
 
 import { sentence } from "./api.js";
 import { byId, clock, cut, make } from "./dom.js";
+import { Pass } from "./pass.js";
 import { cursors } from "./store.js";
 import { Stream } from "./stream.js";
 
@@ -16,15 +17,19 @@ const el = {
 export class Phone {
   #stream = null;
   #find;
+  #mint;
+  #pass;
   #tell;
   #live = false;
 
-  // find looks a node up, as Stream wants it; tell(event) is called with what
-  // the stream says, after the phone has shown it.
-  constructor(key, find, tell) {
-    this.key = key;
+  // find looks a node up, as Stream wants it; mint(key) makes a token, as Pass
+  // does; tell(event) is called with what the stream says, after the phone has
+  // shown it.
+  constructor(key, { find, mint, tell }) {
     this.#find = find;
+    this.#mint = mint;
     this.#tell = tell;
+    this.#name(key);
     this.#face();
     this.#tick();
     setInterval(() => this.#tick(), 5000);
@@ -49,7 +54,7 @@ export class Phone {
       return;
     }
     this.#stream = new Stream({
-      key: this.key, cursors: cursors.get(this.key), find: this.#find, tell: (e) => this.#hear(e),
+      key: this.key, cursors: cursors.get(this.key), find: this.#find, pass: this.#pass, tell: (e) => this.#hear(e),
     });
     this.#knob();
     this.#stream.start();
@@ -59,7 +64,7 @@ export class Phone {
   use(key) {
     const on = this.on;
     this.turn(false);
-    this.key = key;
+    this.#name(key);
     el.list.replaceChildren();
     this.#face();
     this.turn(on);
@@ -73,6 +78,12 @@ export class Phone {
     el.list.replaceChildren();
     this.#face();
     this.turn(on);
+  }
+
+  // #name gives it its key, and a pass of its own.
+  #name(key) {
+    this.key = key;
+    this.#pass = new Pass(() => this.#mint(key));
   }
 
   #hear(e) {

@@ -4,6 +4,7 @@
 
 const firstPause = 500; // milliseconds; doubled with each failure
 const longestPause = 15_000;
+const leastPause = 1000; // between two tokens, should they hardly last
 
 // newer reports whether id a is above id b. Ids are decimal strings, and too
 // large for numbers.
@@ -22,10 +23,16 @@ export function terminal(code) {
   return code >= 4100 && code < 4200;
 }
 
+// ofToken reports whether a close code says that the token did not do.
+export function ofToken(code) {
+  return code === 4102 || code === 4103 || code === 4104 || code === 4106;
+}
+
 export class Stream {
   #key;
   #cursors;
   #find;
+  #pass;
   #open;
   #tell;
   #socket = null;
@@ -38,14 +45,20 @@ export class Stream {
   #heard = false;
   #live = false; // this connection has caught up once
   #node = "";
+  #needed = false; // a node wants a token, whatever find says
+  #shown = false; // this connection came with a token
+  #refused = false; // a token was refused, and no connection stood since
+  #renewal = 0;
 
   // cursors is {after, publicAfter}, decimal strings, "0" for the beginning.
-  // find gives {node, ws} for the key; what it throws is final if it has
-  // retryable false. tell is called with events, see the #tell calls.
-  constructor({ key, cursors, find, tell, open = (url, protocols) => new WebSocket(url, protocols) }) {
+  // find gives {node, ws, token_needed} for the key, pass the tokens (see Pass);
+  // what they throw is final if it has retryable false. tell is called with
+  // events, see the #tell calls.
+  constructor({ key, cursors, find, pass, tell, open = (url, protocols) => new WebSocket(url, protocols) }) {
     this.#key = key;
     this.#cursors = { ...cursors };
     this.#find = find;
+    this.#pass = pass;
     this.#tell = tell;
     this.#open = open;
   }
@@ -65,9 +78,11 @@ export class Stream {
     const run = ++this.#run;
     this.#tell({ type: "connecting" });
     let where;
+    let token = "";
     try {
       where = await this.#find(this.#key);
       if (!where.ws) throw new Error("The node of this key has no websocket address.");
+      if (where.token_needed || this.#needed) token = await this.#pass.get();
     } catch (err) {
       if (run === this.#run) this.#failed(err.message, err.code, err.retryable === false, err.retryAfter);
       return;
@@ -76,7 +91,8 @@ export class Stream {
     const query = new URLSearchParams({ key: this.#key, after: this.#cursors.after, public_after: this.#cursors.publicAfter });
     let socket;
     try {
-      socket = this.#open(`${where.ws}?${query}`, ["gopush.v2"]);
+      // Scripts cannot set headers of a websocket, and an address may be logged.
+      socket = this.#open(`${where.ws}?${query}`, token ? ["gopush.v2", `gopush.token.${token}`] : ["gopush.v2"]);
     } catch (err) {
       this.#failed(`The browser refuses to connect: ${err.message}`, "refused", true);
       return;
@@ -85,6 +101,7 @@ export class Stream {
     this.#fault = null;
     this.#move = 0;
     this.#live = false;
+    this.#shown = token !== "";
     const mine = (handle) => (e) => { if (run === this.#run) handle(e); };
     socket.onmessage = mine((e) => this.#frame(e.data));
     socket.onclose = mine((e) => this.#closed(e.code, e.reason));
@@ -93,7 +110,12 @@ export class Stream {
   // #closed decides whether to come back.
   #closed(code, reason) {
     const why = this.#fault?.message || (this.#move && "The node is leaving") || reason || (code === 1006 ? "The connection broke, or could not be made" : "The connection was closed");
-    const final = terminal(code) || this.#fault?.retryable === false;
+    const another = ofToken(code) && !this.#refused; // a new token may do, once
+    if (another) {
+      this.#refused = this.#needed = true;
+      this.#pass.drop();
+    }
+    const final = !another && (terminal(code) || this.#fault?.retryable === false);
     this.#failed(why, `close ${code}`, final, this.#move);
   }
 
@@ -114,6 +136,7 @@ export class Stream {
   #drop(code) {
     this.#run++;
     clearInterval(this.#pulse);
+    clearTimeout(this.#renewal);
     if (this.#socket && this.#socket.readyState < 2) this.#socket.close(code);
     this.#socket = null;
   }
@@ -146,11 +169,36 @@ export class Stream {
 
   #ready(f) {
     this.#node = f.node;
+    this.#refused = false;
+    if (this.#shown) this.#renewIn(this.#pass.wait, 0);
     this.#cursors = { after: f.cursor, publicAfter: f.public_cursor ?? this.#cursors.publicAfter };
     clearInterval(this.#pulse);
     // Scripts do not see the pings of the protocol, so they ask for themselves.
     this.#pulse = setInterval(() => this.#beat(), f.heartbeat_s * 1000);
     this.#tell({ type: "ready", ...this.#where() });
+  }
+
+  #renewIn(ms, failures) {
+    clearTimeout(this.#renewal);
+    this.#renewal = setTimeout(() => this.#renew(failures), Math.max(ms, leastPause));
+  }
+
+  // #renew shows a new token on the connection that stands, which goes on until
+  // the old one ends if none can be made.
+  async #renew(failures) {
+    const run = this.#run;
+    let token;
+    try {
+      token = await this.#pass.renew();
+    } catch (err) {
+      if (run !== this.#run) return;
+      if (err.retryable === false) this.#failed(err.message, err.code, true);
+      else this.#renewIn(pause(failures), failures + 1);
+      return;
+    }
+    if (run !== this.#run) return;
+    this.#socket.send(JSON.stringify({ type: "token", token }));
+    this.#renewIn(this.#pass.wait, 0);
   }
 
   #beat() {

@@ -9,7 +9,7 @@ function rig(res, token = "T") {
   r.api = new Api(() => token, async (path, options) => {
     r.calls.push({ path, ...options });
     if (res instanceof Error) throw res;
-    return res;
+    return res.clone(); // a body is read once
   });
   return r;
 }
@@ -35,15 +35,38 @@ test("ten in a row are numbered where that fits", () => {
   assert.equal(numbered('{"a":1}', 0), '{"a":1}');
 });
 
-test("keys are escaped, withdrawals name their stream", async () => {
+test("keys are escaped, whatever they are; withdrawals name their stream", async () => {
   const r = rig(reply(200, "{}"));
-  await r.api.keyInfo("a/b? ü");
+  for (const key of ["a/b? ü", ".", ".."]) {
+    await r.api.keyInfo(key);
+    await r.api.node(key);
+  }
   await r.api.recall("5", { key: "a&b", public: false });
   await r.api.recall("5", { key: null, public: true });
   await r.api.deleteAll("a&b");
   assert.deepEqual(r.calls.map((c) => c.path), [
-    "../v2/keys/a%2Fb%3F%20%C3%BC", "../v2/messages/5?key=a%26b", "../v2/messages/5?public=1", "../v2/messages?key=a%26b",
+    "key?key=a%2Fb%3F%20%C3%BC", "node?key=a%2Fb%3F%20%C3%BC", "key?key=.", "node?key=.", "key?key=..", "node?key=..", "../v2/messages/5?key=a%26b", "../v2/messages/5?public=1", "../v2/messages?key=a%26b",
   ]);
+  // No step of a path is made of a key, which a browser would take.
+  for (const { path } of r.calls) {
+    const { pathname } = new URL(path, "http://h/console/");
+    assert.match(pathname, /^\/(console\/(key|node)|v2\/messages(\/5)?)$/);
+  }
+});
+
+test("a token's life is told by the server's clock", async () => {
+  const made = JSON.stringify({ token: "T.T.T", id: "i", keys: ["k"], public: true, expires_at: Date.parse("2001-01-01T01:00:00Z") });
+  const r = rig(reply(201, made, { Date: "Mon, 01 Jan 2001 00:00:00 GMT" }));
+  assert.deepEqual(await r.api.mint('k"'), { token: "T.T.T", life: 3_600_000 });
+  const [call] = r.calls;
+  assert.deepEqual([call.method, call.path, call.body, call.headers["Content-Type"]], ["POST", "../v2/tokens", '{"key":"k\\""}', "application/json"]);
+});
+
+test("who may not make a token, or cannot, is told what to do", async () => {
+  const mint = (status, code, detail) => rig(reply(status, JSON.stringify({ code, detail, retryable: false }))).api.mint("k");
+  await assert.rejects(mint(403, "forbidden", "this token is a viewer's"), { code: "forbidden", retryable: false, message: /only an operator may make one.*switch the phone on\.$/ });
+  await assert.rejects(mint(409, "conflict", "there are no keys"), { code: "conflict", retryable: false, message: "Phones need a token here, and the server cannot make one: There are no keys." });
+  await assert.rejects(mint(401, "unauthenticated", "d"), { status: 401, message: "D." });
 });
 
 test("a problem keeps its sentence, code and delay", async () => {

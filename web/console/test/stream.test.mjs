@@ -1,6 +1,7 @@
 // node --test web/console/test
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
+import { Pass } from "../page/pass.js";
 import { newer, pause, Stream, terminal } from "../page/stream.js";
 
 class Socket {
@@ -13,14 +14,14 @@ class Socket {
   end(code, reason = "") { this.readyState = 3; this.onclose({ code, reason }); }
 }
 
-// rig starts a stream; next gives each new connection.
-async function rig(t, cursors = { after: "0", publicAfter: "0" }, find = async () => ({ node: "node1", ws: "ws://h:1/v2/stream" })) {
+// rig starts a stream; socket gives its newest connection. mint makes its tokens.
+async function rig(t, cursors = { after: "0", publicAfter: "0" }, find = async () => ({ node: "node1", ws: "ws://h:1/v2/stream" }), mint = undefined) {
   mock.timers.reset();
-  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
   t.after(() => mock.timers.reset());
   const r = { sockets: [], told: [] };
   r.stream = new Stream({
-    key: "a b", cursors, find, tell: (e) => r.told.push(e),
+    key: "a b", cursors, find, pass: new Pass(mint), tell: (e) => r.told.push(e),
     open: (url, protocols) => { const s = new Socket(url, protocols); r.sockets.push(s); return s; },
   });
   r.settle = async () => { for (let i = 0; i < 10; i++) await Promise.resolve(); };
@@ -153,4 +154,124 @@ test("what is no JSON costs the connection, not the page", async (t) => {
   const r = await rig(t);
   r.socket().onmessage({ data: "{" });
   assert.equal(r.told.at(-1).code, "protocol");
+});
+
+const needed = async () => ({ node: "node1", ws: "ws://h:1/v2/stream", token_needed: true });
+
+// minter gives T1, T2 and so on, which live for 40 s; what next holds is thrown.
+function minter() {
+  const m = { made: 0, next: null };
+  m.mint = async () => {
+    m.asked = (m.asked ?? 0) + 1;
+    if (m.next) throw m.next;
+    return { token: `T${++m.made}`, life: 40_000 };
+  };
+  return m;
+}
+
+const away = Object.assign(new Error("The server cannot be reached."), { code: "unreachable", retryable: true });
+const viewer = Object.assign(new Error("Only an operator may make one."), { code: "forbidden", retryable: false });
+
+test("a token is shown where one is needed, and renewed on the connection", async (t) => {
+  const m = minter();
+  const r = await rig(t, undefined, needed, m.mint);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2", "gopush.token.T1"]);
+  assert.equal(r.socket().url.href.includes("T1"), false);
+  r.socket().say(ready, { type: "live" });
+  for (let i = 2; i < 8; i++) {
+    await r.pass(29_999);
+    assert.equal(m.made, i - 1);
+    r.socket().say({ type: "pong" });
+    await r.pass(1);
+    assert.deepEqual(r.socket().sent.at(-1), { type: "token", token: `T${i}` });
+  }
+  assert.equal(r.sockets.length, 1);
+  assert.equal(r.told.at(-1).type, "live");
+  // A new connection uses what there is.
+  r.socket().end(1006);
+  await r.pass(500);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2", "gopush.token.T7"]);
+});
+
+test("a long token is replaced ten minutes before its end", async () => {
+  const pass = new Pass(async () => ({ token: "T", life: 3_600_000 }), () => 5);
+  assert.equal(await pass.get(), "T");
+  assert.equal(pass.wait, 3_000_000);
+});
+
+test("without tokens none is made", async (t) => {
+  const m = minter();
+  const r = await rig(t, undefined, undefined, m.mint);
+  r.socket().say(ready, { type: "live" });
+  await r.pass(1_000);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2"]);
+  assert.equal(m.asked, undefined);
+});
+
+test("a viewer's phone stops with a sentence, before it connects or on its connection", async (t) => {
+  const m = minter();
+  m.next = viewer;
+  const r = await rig(t, undefined, needed, m.mint);
+  assert.deepEqual(r.told.at(-1), { type: "stopped", why: "Only an operator may make one.", code: "forbidden" });
+  assert.equal(r.sockets.length, 0);
+  m.next = null;
+  const s = await rig(t, undefined, needed, m.mint);
+  s.socket().say(ready, { type: "live" });
+  m.next = viewer;
+  await s.pass(30_000);
+  assert.equal(s.told.at(-1).type, "stopped");
+  await s.pass(60_000);
+  assert.equal(s.sockets.length, 1);
+  assert.equal(m.asked, 3);
+});
+
+test("a token that cannot be made costs the connection only when the old one ends", async (t) => {
+  const m = minter();
+  const r = await rig(t, undefined, needed, m.mint);
+  r.socket().say(ready, { type: "live" });
+  m.next = away;
+  await r.pass(30_000);
+  for (let i = 0; i < 9; i++) await r.pass(1_000);
+  assert.equal(r.told.at(-1).type, "live");
+  assert.ok(m.asked > 3 && m.asked < 9, `asked ${m.asked} times`);
+  r.socket().end(1006); // one that breaks is made again with the old token
+  await r.pass(500);
+  assert.equal(r.sockets.length, 2);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2", "gopush.token.T1"]);
+  r.socket().say(ready, { type: "live" });
+  await r.pass(1_000);
+  r.socket().end(4103);
+  await r.pass(500);
+  assert.deepEqual([r.told.at(-1).type, r.told.at(-1).code], ["waiting", "unreachable"]);
+  m.next = null;
+  await r.pass(15_000);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2", "gopush.token.T2"]);
+});
+
+test("a refused token is replaced once", async (t) => {
+  const m = minter();
+  // Here nobody said that one is needed.
+  const r = await rig(t, undefined, undefined, m.mint);
+  r.socket().say({ type: "error", code: "unauthenticated", message: "a token is needed", retryable: false });
+  r.socket().end(4102);
+  assert.equal(r.told.at(-1).type, "waiting");
+  await r.pass(500);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2", "gopush.token.T1"]);
+  r.socket().say(ready, { type: "live" });
+  r.socket().end(4106); // revoked
+  await r.pass(1_000);
+  assert.deepEqual(r.socket().protocols, ["gopush.v2", "gopush.token.T2"]);
+  r.socket().end(4106);
+  assert.equal(r.told.at(-1).type, "stopped");
+  await r.pass(60_000);
+  assert.equal(r.sockets.length, 3);
+});
+
+test("a phone that is switched off while its token is made stays off", async (t) => {
+  let done;
+  const r = await rig(t, undefined, needed, () => new Promise((resolve) => { done = resolve; }));
+  r.stream.stop();
+  done({ token: "T", life: 40_000 });
+  await r.pass(60_000);
+  assert.equal(r.sockets.length, 0);
 });
