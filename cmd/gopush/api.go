@@ -37,12 +37,17 @@ type publicFlags struct {
 // on a command line is seen by everybody on the machine.
 func clientToken() string { return os.Getenv("GOPUSH_CLIENT_TOKEN") }
 
-// adminFlags say where the admin API is and what opens it.
+// adminAccess says where the admin API is and what opens it.
+type adminAccess struct {
+	Admin     string `help:"Admin API of the server, default ${default}." env:"GOPUSH_ADMIN" default:"http://127.0.0.1:8091" placeholder:"URL"`
+	TokenFile string `help:"File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder." placeholder:"FILE"`
+	Data      string `help:"Data folder of a server on this machine, default ${default}." default:"gopush-data" placeholder:"FOLDER"`
+}
+
+// adminFlags are for commands that ask the admin API alone.
 type adminFlags struct {
-	Admin     string        `help:"Admin API of the server, default ${default}." env:"GOPUSH_ADMIN" default:"http://127.0.0.1:8091" placeholder:"URL"`
-	TokenFile string        `help:"File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder." placeholder:"FILE"`
-	Data      string        `help:"Data folder of a server on this machine, default ${default}." default:"gopush-data" placeholder:"FOLDER"`
-	Timeout   time.Duration `help:"How long to wait for an answer." default:"10s"`
+	adminAccess
+	Timeout time.Duration `help:"How long to wait for an answer." default:"10s"`
 	caFlag
 }
 
@@ -69,7 +74,7 @@ func (f *caFlag) trust() (*tls.Config, error) {
 
 // token finds the admin token. None at all is no error: a server in development
 // mode needs none, and any other will say so.
-func (f *adminFlags) token() (string, error) {
+func (f *adminAccess) token() (string, error) {
 	if f.TokenFile != "" {
 		t, err := serve.AdminToken(f.TokenFile)
 		if err != nil {

@@ -201,7 +201,7 @@ func (p *problem) closeHint() string {
 	case push.KindRateLimited:
 		return "End one of the key's connections, or raise comet.max_per_key in the settings of the server."
 	case push.KindUnauthenticated, push.KindTokenExpired, push.KindTokenRevoked, push.KindForbidden:
-		return "Give a client token of the key in the variable GOPUSH_CLIENT_TOKEN; gopush token mint makes one."
+		return "Give a client token of the key in the variable GOPUSH_CLIENT_TOKEN, which gopush token mint makes, or use listen --mint."
 	default:
 		return ""
 	}

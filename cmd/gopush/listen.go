@@ -19,6 +19,8 @@ type listenCmd struct {
 	After    string `help:"Start with the messages above this id; 0: with all that are stored; without it: with new ones." placeholder:"ID"`
 	Count    int    `help:"End after so many messages; 0: never." default:"0" placeholder:"N"`
 	NoPublic bool   `help:"Leave public messages out."`
+	Mint     bool   `help:"Where client tokens are required: have the server make them, over the admin API, the next one before each ends. Without it: the token of GOPUSH_CLIENT_TOKEN."`
+	adminAccess
 	publicFlags
 }
 
@@ -72,6 +74,12 @@ func (c *listenCmd) config() (client.Config, error) {
 		return client.Config{}, err
 	}
 	cfg := client.Config{NodeURL: base, Key: key, NoPublic: c.NoPublic, Handshake: c.Timeout, TLS: trust, Token: clientToken()}
+	if c.Mint {
+		if _, err := c.token(); err != nil { // a file that is not there is told now
+			return client.Config{}, err
+		}
+		cfg.Token, cfg.TokenSource = "", c.mint
+	}
 	if c.After != "" {
 		after, err := push.ParseID(c.After)
 		if err != nil {
@@ -83,6 +91,17 @@ func (c *listenCmd) config() (client.Config, error) {
 		return client.Config{}, usage("--count is %d; it must not be negative", c.Count)
 	}
 	return cfg, nil
+}
+
+// mint has the server make the next token. A refusal is final, as whoever may not make one
+// may not in a minute either.
+func (c *listenCmd) mint(ctx context.Context) (string, error) {
+	m := mintCmd{Keys: []string{c.Key}, NoPublic: c.NoPublic, adminFlags: adminFlags{c.adminAccess, c.Timeout, c.caFlag}}
+	made, err := m.ask(ctx)
+	if e, ok := errors.AsType[*problem](err); ok && !e.Retryable {
+		err = fmt.Errorf("%w: %w", client.ErrDenied, err)
+	}
+	return made.Token, err
 }
 
 // refusal gives what ended a stream for good the form of other refusals.
@@ -130,6 +149,9 @@ func (l *listener) event(_ context.Context, ev client.Event) error {
 func (l *listener) failed(err error) error {
 	if e, ok := errors.AsType[*client.LookupError](err); ok && e.Code != "" {
 		return &problem{Status: e.Status, Code: push.Kind(e.Code), Detail: e.Detail, Retryable: true}
+	}
+	if e, ok := errors.AsType[*client.TokenError](err); ok {
+		return e.Err
 	}
 	return &unreachableError{l.cmd.Web, err}
 }

@@ -114,7 +114,11 @@ func (c *mintCmd) ask(ctx context.Context) (m minted, err error) {
 	if err != nil {
 		return m, err
 	}
-	body, err := json.Marshal(map[string]any{"key": c.Keys, "ttl_s": int64(c.TTL / time.Second), "public": !c.NoPublic, "id": c.ID})
+	wanted := map[string]any{"key": c.Keys, "public": !c.NoPublic, "id": c.ID}
+	if c.TTL > 0 { // otherwise the server knows how long they may be
+		wanted["ttl_s"] = int64(c.TTL / time.Second)
+	}
+	body, err := json.Marshal(wanted)
 	if err != nil {
 		return m, err
 	}

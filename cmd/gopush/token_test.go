@@ -2,13 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"gopush/comet/client"
 	"gopush/internal/push"
 )
 
@@ -143,5 +146,85 @@ func TestHintOfAClose(t *testing.T) {
 	}
 	if got := hint(&problem{Code: push.KindConflict, path: "/v2/tokens/x"}); got != "" {
 		t.Errorf("too many revocations: %q", got)
+	}
+}
+
+// A listener has the server make its tokens, as long as the server allows, and comes to an end
+// when it may not.
+//
+// Broken once by asking for a life of nothing, once by taking a refusal for an outage, and once
+// by showing the token of the environment as well.
+func TestListenMints(t *testing.T) {
+	t.Setenv("GOPUSH_CLIENT_TOKEN", "a.b.c")
+	t.Setenv("GOPUSH_TOKEN", "admins-own")
+	made := fake(t, answer{http.StatusCreated, nil, `{"token":"x.y.z","id":"i","keys":["k"],"public":false,"expires_at":1}`})
+	cmd := &listenCmd{
+		Key: "k", NoPublic: true, Mint: true, adminAccess: adminAccess{Admin: made.url},
+		publicFlags: publicFlags{Web: made.url, Timeout: time.Minute},
+	}
+	cfg, err := cmd.config()
+	if err != nil || cfg.Token != "" {
+		t.Fatalf("%q, %v", cfg.Token, err)
+	}
+	if got, err := cfg.TokenSource(t.Context()); got != "x.y.z" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	made.check(t, asked{"POST /v2/tokens", "Bearer admins-own", "", "application/json", `{"id":"","key":["k"],"public":false}`})
+
+	node := fake(t, answer{http.StatusOK, nil, `{"ws":"ws://127.0.0.1:1/v2/stream"}`})
+	for name, tt := range map[string]struct {
+		gives answer
+		code  int
+		says  string
+	}{
+		"a viewer": {refuses(403, "forbidden", "D.", false), exitRefused, "gopush: D. (forbidden, HTTP 403)\n"},
+		"no keys":  {refuses(409, "conflict", "D.", false), exitRefused, "gopush: D. (conflict, HTTP 409)\n"},
+		"busy":     {refuses(503, "busy", "D.", true), exitRetry, "gopush: D. (busy, HTTP 503)\n"},
+	} {
+		got := gopush(t, "", "listen", "k", "--mint", "--web", node.url, "--admin", fake(t, tt.gives).url)
+		if got.code != tt.code || !strings.HasPrefix(got.err, tt.says) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	// Once it listens an outage is waited for, a refusal is not.
+	for want, gives := range map[bool]answer{true: refuses(403, "forbidden", "D.", false), false: refuses(503, "busy", "D.", true)} {
+		cmd.Admin = fake(t, gives).url
+		if _, err := cmd.mint(t.Context()); errors.Is(err, client.ErrDenied) != want {
+			t.Errorf("%d: %v", gives.status, err)
+		}
+	}
+	if got := gopush(t, "", "listen", "k", "--mint", "--web", node.url, "--admin", "http://127.0.0.1:1"); got.code != exitRetry || strings.Contains(got.err, node.url) || !strings.Contains(got.err, "http://127.0.0.1:1") {
+		t.Errorf("without an admin API: %+v", got)
+	}
+	if got := gopush(t, "", "listen", "k", "--mint", "--web", node.url, "--token-file", "/nowhere"); got.code != exitUsage || !strings.Contains(got.err, "the token file") {
+		t.Errorf("without a file: %+v", got)
+	}
+}
+
+// The same against a server that requires tokens, and takes none that lives for an hour.
+//
+// Broken once by leaving the flag alone.
+func TestListenMintsFromAServer(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	line := gopush(t, "", "token", "keygen", "k1")
+	settings := filepath.Join(t.TempDir(), "settings.yaml")
+	for path, text := range map[string]string{keys: line.out, settings: "tokens: {required: true, max_life: 5m, keys_file: " + keys + "}\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, b := serving(t, "--config", settings)
+	for _, data := range []string{"1", "2"} {
+		if got := gopushHere(t.Context(), "", "push", "k", data); got.code != exitOK {
+			t.Fatalf("%+v", got)
+		}
+	}
+	if got := gopushHere(t.Context(), "", "listen", "k", "--after", "0", "--count", "2"); got.code != exitRefused || !strings.Contains(got.err, "listen --mint") {
+		t.Errorf("without a token: %+v", got)
+	}
+	t.Setenv("GOPUSH_TOKEN", b.Token)
+	got := gopushHere(t.Context(), "", "listen", "k", "--after", "0", "--count", "2", "--mint")
+	if got.code != exitOK || strings.Count(got.out, "\n") != 2 || !strings.HasSuffix(got.out, " 2\n") {
+		t.Errorf("%+v", got)
 	}
 }

@@ -29,7 +29,7 @@ function __gopush_at
                 set option $word
             case 'push --ttl' 'push --idempotency-key' 'push --admin' 'push --token-file' 'push --data' 'push --timeout' 'push --ca' 
                 set option $word
-            case 'listen --after' 'listen --count' 'listen --web' 'listen --timeout' 'listen --ca' 
+            case 'listen --after' 'listen --count' 'listen --admin' 'listen --token-file' 'listen --data' 'listen --web' 'listen --timeout' 'listen --ca' 
                 set option $word
             case 'inbox --after' 'inbox --limit' 'inbox --web' 'inbox --timeout' 'inbox --ca' 
                 set option $word
@@ -151,6 +151,10 @@ complete -c gopush -n '__gopush_at listen' -l json -d 'Write results and errors 
 complete -c gopush -n '__gopush_at listen' -l after -d 'Start with the messages above this id; 0: with all that are stored; without it: with new ones.' -x
 complete -c gopush -n '__gopush_at listen' -l count -d 'End after so many messages; 0: never.' -x
 complete -c gopush -n '__gopush_at listen' -l no-public -d 'Leave public messages out.'
+complete -c gopush -n '__gopush_at listen' -l mint -d 'Where client tokens are required: have the server make them, over the admin API, the next one before each ends. Without it: the token of GOPUSH_CLIENT_TOKEN.'
+complete -c gopush -n '__gopush_at listen' -l admin -d 'Admin API of the server, default http://127.0.0.1:8091.' -x
+complete -c gopush -n '__gopush_at listen' -l token-file -d 'File with the admin token. Without it: GOPUSH_TOKEN, else admin.token in the data folder.' -r -F
+complete -c gopush -n '__gopush_at listen' -l data -d 'Data folder of a server on this machine, default gopush-data.' -x -a '(__fish_complete_directories)'
 complete -c gopush -n '__gopush_at listen' -l web -d 'Public API of the server, default http://127.0.0.1:8090.' -x
 complete -c gopush -n '__gopush_at listen' -l timeout -d 'How long to wait for an answer.' -x
 complete -c gopush -n '__gopush_at listen' -l ca -d 'File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.' -r -F

@@ -77,11 +77,15 @@ _gopush_at() {
             '--after:Start with the messages above this id; 0\: with all that are stored; without it\: with new ones.'
             '--count:End after so many messages; 0\: never.'
             '--no-public:Leave public messages out.'
+            '--mint:Where client tokens are required\: have the server make them, over the admin API, the next one before each ends. Without it\: the token of GOPUSH_CLIENT_TOKEN.'
+            '--admin:Admin API of the server, default http\://127.0.0.1\:8091.'
+            '--token-file:File with the admin token. Without it\: GOPUSH_TOKEN, else admin.token in the data folder.'
+            '--data:Data folder of a server on this machine, default gopush-data.'
             '--web:Public API of the server, default http\://127.0.0.1\:8090.'
             '--timeout:How long to wait for an answer.'
             '--ca:File with the authority of the server'\''s certificate, PEM; without it, those that this machine knows.'
         )
-        valued=(--after --count --web --timeout --ca )
+        valued=(--after --count --admin --token-file --data --web --timeout --ca )
         ;;
     'inbox')
         flags=(
@@ -519,6 +523,8 @@ _gopush_value() {
     'push --token-file') _files ;;
     'push --data') _files -/ ;;
     'push --ca') _files ;;
+    'listen --token-file') _files ;;
+    'listen --data') _files -/ ;;
     'listen --ca') _files ;;
     'inbox --ca') _files ;;
     'where --ca') _files ;;
@@ -554,13 +560,13 @@ _gopush_value() {
     'import redis --config') _files ;;
     'import redis --password-file') _files ;;
     'import redis --checkpoint') _files ;;
-    'health --ca') _files ;;
     'export redis --config') _files ;;
     'export redis --password-file') _files ;;
     'export redis --checkpoint') _files ;;
     'moving --token-file') _files ;;
     'moving --data') _files -/ ;;
     'moving --ca') _files ;;
+    'health --ca') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
     'bench --ca') _files ;;
