@@ -554,13 +554,13 @@ _gopush_value() {
     'import redis --config') _files ;;
     'import redis --password-file') _files ;;
     'import redis --checkpoint') _files ;;
-    'health --ca') _files ;;
     'export redis --config') _files ;;
     'export redis --password-file') _files ;;
     'export redis --checkpoint') _files ;;
     'moving --token-file') _files ;;
     'moving --data') _files -/ ;;
     'moving --ca') _files ;;
+    'health --ca') _files ;;
     'bench --token-file') _files ;;
     'bench --data') _files -/ ;;
     'bench --ca') _files ;;
