@@ -70,22 +70,38 @@ func (s *Server) getOld(w http.ResponseWriter, r *http.Request, f v1Form, key pu
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	timer := time.AfterFunc(s.cfg.QueryTimeout, cancel)
-	resp, err := s.askOld(ctx, http.MethodGet, oldURL(m.public, r.URL.Path, q), nil)
+	resp, err := s.askOld(ctx, http.MethodGet, oldURL(m.public, r.URL.Path, f.forOld(q)), nil)
 	if err != nil {
 		f.reply(w, q.Get(f.callback), "", &refusal{ret: retInternal, err: readError(err)})
 		return true
 	}
 	defer func() { _ = resp.Body.Close() }()
 	timer.Stop()
+	if resp.StatusCode != http.StatusOK { // it has no other for these
+		f.reply(w, q.Get(f.callback), "", &refusal{ret: retInternal, err: push.E(push.KindStoreUnavailable, "the old system, which still serves the key, answers %s", resp.Status)})
+		return true
+	}
 	out := newChunks(w, s.cfg.WriteTimeout)
 	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
-	w.WriteHeader(resp.StatusCode)
+	w.WriteHeader(http.StatusOK)
 	if _, err := io.Copy(out, resp.Body); err != nil {
 		// Half of a list must not look like the whole of it.
 		note(w, err)
 		panic(http.ErrAbortHandler)
 	}
 	return true
+}
+
+// forOld is what the old system knows of a question. Whatever else it has, such as a token of
+// this system, stays here.
+func (f v1Form) forOld(q url.Values) url.Values {
+	known := make(url.Values)
+	for _, name := range []string{f.key, f.proto, f.cursor, f.callback} {
+		if q.Has(name) {
+			known.Set(name, q.Get(name))
+		}
+	}
+	return known
 }
 
 // oldRet is how the old web node answers: its code, and what it gives the client.
@@ -108,7 +124,7 @@ func (s *Server) retOld(ctx context.Context, method, target string, body []byte)
 	if err == nil {
 		err = json.Unmarshal(text, &got)
 	}
-	if err != nil || got.Ret == nil {
+	if err != nil || got.Ret == nil || resp.StatusCode != http.StatusOK {
 		return got, push.Wrap(push.KindOutcomeUnknown, err, "the old system, which still serves the key, answers %s with something else than it should", resp.Status)
 	}
 	return got, nil

@@ -41,6 +41,7 @@ var sound = map[string]ask{
 	"getKey":         {target: "/v2/keys/K"},
 	"getTop":         {target: "/v2/top"},
 	"getNodes":       {target: "/v2/nodes"},
+	"getMoving":      {target: "/v2/moving"},
 	"mintToken":      {target: "/v2/tokens", body: `{"key":"K"}`},
 	"revokeToken":    {target: "/v2/tokens/t-1"},
 	"postDrain":      {target: "/v2/nodes/node1/drain"},
@@ -93,12 +94,31 @@ var wrong = map[string][]ask{
 
 // world is a cluster in some state, with a node before it.
 type world struct {
-	name  string
-	deps  func(t *testing.T) Deps
-	edit  func(*Config)
-	host  string // what requests call the node; empty: this host
-	token string // empty: the operator's
-	asks  map[string][]ask
+	name string
+	deps func(t *testing.T) Deps
+	edit func(*Config)
+	host string // what requests call the node; empty: this host
+	// moving is where keys are that are moved; nil: none are
+	moving func(t *testing.T) Moving
+	token  string // empty: the operator's
+	asks   map[string][]ask
+}
+
+// withOld is a ring of one node, whose keys are held where no old ones are named.
+func withOld(start func(*testing.T) *oldWeb, old ...string) func(*testing.T) Moving {
+	return func(t *testing.T) Moving {
+		url := start(t).URL
+		m := Moving{Ring: []string{"node1"}, Old: old, Public: url, Admin: url}
+		if len(old) == 0 {
+			m.Held = []string{"node1"}
+		}
+		return m
+	}
+}
+
+// noOldWeb is where nobody listens.
+func noOldWeb(*testing.T) *oldWeb {
+	return &oldWeb{Server: &httptest.Server{URL: "http://127.0.0.1:1"}}
 }
 
 // each is what asks all operations for something that works, n times.
@@ -171,6 +191,9 @@ func worlds() []world {
 			c := newCluster(t)
 			return Deps{Directory: c, Admin: c, Comet: c.comet, Messages: c}
 		}},
+		{name: "all keys are with the old system", deps: healthy, moving: withOld(startOldWeb, "node1"), asks: each(1)},
+		{name: "the old system is away", deps: healthy, moving: withOld(noOldWeb, "node1"), asks: each(1)},
+		{name: "all keys are held", deps: healthy, moving: withOld(noOldWeb), asks: each(1)},
 		{name: "the nodes hang", deps: over(failing{}), edit: quick, asks: each(1)},
 	}
 	for _, kind := range []push.Kind{
@@ -235,6 +258,10 @@ func (w *world) server(t *testing.T, seen *apitest.Coverage) map[string]http.Han
 			w.edit(c)
 		}
 	})
+	if w.moving != nil {
+		t.Cleanup(s.old.CloseIdleConnections)
+		s.SetMoving(w.moving(t))
+	}
 	return map[string]http.Handler{"public": s.Public(), "admin": s.Admin()}
 }
 

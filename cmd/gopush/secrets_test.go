@@ -99,11 +99,11 @@ func leaves(t *testing.T) map[string]*kong.Node {
 var usual = map[string][]string{
 	"push": {"k", "1"}, "listen": {"k", "--count", "1", "--after", "0"}, "inbox": {"k"}, "where": {"k"}, "explain": {"k", "16"},
 	"top": {"--once"}, "nodes": nil, "drain": {"node1"}, "health": {"--ready"}, "doctor": {"--timeout", "5s"}, "version": nil, "completion": {"bash"},
-	"token keygen": {"k2"}, "token mint": {"k"}, "token verify": {"x.y.z"}, "token revoke": {"x"},
+	"token keygen": {"k2"}, "token mint": {"k"}, "token verify": {"x.y.z"}, "token revoke": {"t-1"},
 	"bench":      {"--rate", "20", "--duration", "1s", "--warmup", "0s", "--keys", "2", "--quiet"},
 	"migrate up": nil, "migrate plan": nil, "migrate status": nil, "migrate down": {"--to", "0"},
 	"snapshot take": nil, "snapshot list": nil, "snapshot restore": {"x"}, "snapshot delete": {"x"},
-	"import redis": {"--server", "node1=127.0.0.1:1"}, "serve": {"--ports-from", "0", "--set", "comet.weight=0"},
+	"import redis": {"--server", "node1=127.0.0.1:1"}, "export redis": {"--server", "node1=127.0.0.1:1"}, "moving": nil, "serve": {"--ports-from", "0", "--set", "comet.weight=0"},
 }
 
 // TestNoSecretIsPrinted: secrets stand in every variable and every file that one can come from.

@@ -103,7 +103,7 @@ var kinds = []struct {
 		return strings.Contains(t.metrics, "| `"+s+"` |")
 	}},
 	{"setting", regexp.MustCompile("(?:`|--set )((?:rpc|log|tracing|coordination|store|messages|comet|tokens|message|web)\\.[a-z_]+)(?:[`=:]|$)"), func(t *tree, s string) bool {
-		return slices.Contains(t.settings, s) || slices.Contains([]string{".yaml", ".yml", ".key", ".pem", ".go", ".md"}, path.Ext(s))
+		return slices.Contains(t.settings, s) || slices.Contains([]string{".yaml", ".yml", ".conf", ".key", ".pem", ".go", ".md"}, path.Ext(s))
 	}},
 	{"variable", regexp.MustCompile(`\b(GOPUSH_[A-Z0-9_]*[A-Z0-9])\b`), func(t *tree, s string) bool {
 		isSetting := func(name string) bool { return s == "GOPUSH_"+strings.ToUpper(strings.ReplaceAll(name, ".", "_")) }
