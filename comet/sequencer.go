@@ -245,8 +245,8 @@ func because(err error) string {
 	return ""
 }
 
-// refuse gives a burst up. What may have been stored is never acknowledged
-// later: a retry with its idempotency key discards it first.
+// refuse gives a burst up. What may have been stored is not acknowledged any more, unless a
+// retry with its idempotency key finds it and the stream has not gone on without it.
 func (n *Node) refuse(b *batch, err error) {
 	b.ended(err)
 	if b.unknown {

@@ -28,8 +28,8 @@ const (
 	qualifierSchema = "schema"
 )
 
-// Reserved rows begin with a byte that is neither a user's key (those have no
-// control characters), nor the public stream (01), nor a claim (02).
+// Reserved rows begin with a byte that neither a user's key does (those have no
+// control characters) nor a stream of the roles' own (01).
 const (
 	rowSchema = "\x03schema"
 	rowLock   = "\x03lock"

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -60,10 +61,26 @@ func bearer(r *http.Request) string {
 
 // tokenAsk is the body of POST /v2/tokens.
 type tokenAsk struct {
-	Key    json.RawMessage `json:"key"` // text, or a list of texts
-	TTL    *int64          `json:"ttl_s"`
-	Public *bool           `json:"public"`
-	ID     string          `json:"id"`
+	Key    json.RawMessage // text, or a list of texts
+	TTL    *int64          // seconds
+	Public *bool
+	ID     string
+}
+
+// read takes the members by their exact names: encoding/json would take KEY for key.
+func (a *tokenAsk) read(body []byte) error {
+	if !isJSON(body) || body[skipSpace(body, 0)] != '{' {
+		return errors.New("no JSON object")
+	}
+	fields := map[string]any{"key": &a.Key, "ttl_s": &a.TTL, "public": &a.Public, "id": &a.ID}
+	for name, raw := range members(body) {
+		if field, known := fields[string(name)]; known {
+			if err := json.Unmarshal(raw, field); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tokenReply has the token, which is shown this once.
@@ -108,7 +125,7 @@ func (s *Server) postToken(w http.ResponseWriter, r *http.Request) error {
 // parseToken reads what a token is to be for.
 func parseToken(body []byte, now time.Time) (push.Grant, error) {
 	var ask tokenAsk
-	if !isJSON(body) || json.Unmarshal(body, &ask) != nil {
+	if ask.read(body) != nil {
 		return push.Grant{}, push.E(push.KindBadRequest, `the body is not a JSON object such as {"key":"k","ttl_s":3600}`)
 	}
 	g := push.Grant{ID: ask.ID, Public: ask.Public == nil || *ask.Public}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gopush/internal/push"
 	"gopush/internal/token"
 )
@@ -160,6 +162,27 @@ func TestReservedKeys(t *testing.T) {
 		}
 		if n := len(h.stored(key)); n != 0 {
 			t.Errorf("%d messages got into %q", n, key)
+		}
+	}
+}
+
+// Members of POST /v2/tokens count by their exact names, like those of a push.
+//
+// Broken once by decoding the body into a struct with encoding/json.
+func TestTokenByExactNames(t *testing.T) {
+	for body, want := range map[string]push.Grant{
+		`{"key":"a","KEY":"b","Public":false,"ID":"x","id":"y"}`: {Keys: []push.Key{"a"}, Public: true, ID: "y"},
+		` {"key":["a","b"],"public":null,"public":false,"x":{}}`: {Keys: []push.Key{"a", "b"}},
+	} {
+		got, err := parseToken([]byte(body), testNow)
+		got.Expires = time.Time{}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", body, err, diff)
+		}
+	}
+	for _, body := range []string{"", `[]`, `"key"`, `{"Key":"a"}`, `{"key":"a","ttl_s":"1"}`, `{"key":1}`} {
+		if g, err := parseToken([]byte(body), testNow); err == nil {
+			t.Errorf("%s gives %+v", body, g)
 		}
 	}
 }

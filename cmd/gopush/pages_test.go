@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -118,4 +119,19 @@ func known(words []string) error {
 		node = next
 	}
 	return nil
+}
+
+// docs/tools.md has every command that the help has, each with all of its words.
+//
+// Broken once by taking token revoke off the page.
+func TestToolsPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/tools.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range leaves(t) {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/tools.md does not say what gopush %s does", name)
+		}
+	}
 }
