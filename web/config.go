@@ -77,6 +77,9 @@ type Limits struct {
 	// limit. ReadsPerAddress is the same for requests of the public API of one remote
 	// address, and of the /64 of one of IPv6.
 	PushesPerSecond, ReadsPerAddress int
+	// MaxConnections bounds the connections of each of the two listeners; default 100,000.
+	// MaxPerAddress is how many of them one remote address may have; 0: no limit.
+	MaxConnections, MaxPerAddress int
 	// CORSOrigins are the origins whose pages may read the public v2 API:
 	// "https://app.example", or "*" for any. Default none.
 	CORSOrigins []string
@@ -91,7 +94,11 @@ type Deps struct {
 	Comet    func(addr string) Comet
 	Messages Messages
 	Tokens   Tokens // nil: none are made
-	// Exhausted says that memory is short: pushes are refused, as busy. nil: it never is.
+	// Pressed says that memory is short: no new connections of the public API are taken.
+	// nil: it never is.
+	Pressed func() bool
+	// Exhausted says that it is so short that pushes are refused, as busy, and no new
+	// connections of the admin API are taken either. nil: it never is.
 	Exhausted func() bool
 	Log       *slog.Logger
 	// Audit gets a line for each change that an administrator makes, pushes excepted;
@@ -195,7 +202,13 @@ func (l *Limits) Validate() error {
 	if l.NewestN < 0 {
 		errs = append(errs, fmt.Errorf("NewestN is %d; it must not be negative", l.NewestN))
 	}
-	for name, n := range map[string]int{"PushesPerSecond": l.PushesPerSecond, "ReadsPerAddress": l.ReadsPerAddress} {
+	if l.MaxConnections == 0 {
+		l.MaxConnections = 100_000
+	}
+	for name, n := range map[string]int{
+		"PushesPerSecond": l.PushesPerSecond, "ReadsPerAddress": l.ReadsPerAddress,
+		"MaxConnections": l.MaxConnections, "MaxPerAddress": l.MaxPerAddress,
+	} {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("%s is %d; it must not be negative", name, n))
 		}
@@ -208,7 +221,7 @@ func (l *Limits) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validate fills in the clock, the audit log and Exhausted; everything else must be given.
+// validate fills in the clock, the audit log, Pressed and Exhausted; everything else must be given.
 func (d *Deps) validate() error {
 	if d.Now == nil {
 		d.Now = time.Now
@@ -216,8 +229,12 @@ func (d *Deps) validate() error {
 	if d.Audit == nil {
 		d.Audit = d.Log
 	}
+	never := func() bool { return false }
+	if d.Pressed == nil {
+		d.Pressed = never
+	}
 	if d.Exhausted == nil {
-		d.Exhausted = func() bool { return false }
+		d.Exhausted = never
 	}
 	switch {
 	case d.Directory == nil:

@@ -18,7 +18,7 @@ func TestConfigDefaults(t *testing.T) {
 	if c.Limits.MaxBody != 65536 || c.Limits.DefaultTTL != 720*time.Hour || c.MaxTTL != 4294967295*time.Second || c.Limits.PushTimeout != 5*time.Second ||
 		c.QueryTimeout != 5*time.Second || c.TimeTimeout != time.Second || c.ReadHeaderTimeout != 5*time.Second || c.ReadTimeout != 30*time.Second ||
 		c.WriteTimeout != 30*time.Second || c.IdleTimeout != 2*time.Minute || c.BatchIdle != time.Minute || c.Drain != 10*time.Second ||
-		c.MaxHeaderBytes != 16384 || c.Limits.NewestN != 0 {
+		c.MaxHeaderBytes != 16384 || c.Limits.NewestN != 0 || c.Limits.MaxConnections != 100_000 || c.Limits.MaxPerAddress != 0 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -35,6 +35,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"a giant body", func(c *Config) { c.Limits.MaxBody = 1 << 40 }, "MaxBody"},
 		{"a tiny header", func(c *Config) { c.MaxHeaderBytes = 10 }, "MaxHeaderBytes is 10"},
 		{"a negative newest", func(c *Config) { c.Limits.NewestN = -5 }, "NewestN is -5"},
+		{"a negative number of connections", func(c *Config) { c.Limits.MaxConnections = -5 }, "MaxConnections is -5"},
+		{"a negative number for an address", func(c *Config) { c.Limits.MaxPerAddress = -5 }, "MaxPerAddress is -5"},
 		{"a longer life than v1's", func(c *Config) { c.MaxTTL = 4294967296 * time.Second }, "MaxTTL"},
 		{"a default above the maximum", func(c *Config) { c.MaxTTL = time.Hour }, "DefaultTTL"},
 		{"an origin with a path", func(c *Config) { c.Limits.CORSOrigins = []string{"https://a.example/x"} }, "CORSOrigins"},

@@ -32,13 +32,8 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	var wg sync.WaitGroup
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{public, admin} {
-		name := listenerNames[i]
-		entrance := newDoor(l, func(reason string) { s.metrics.refuse(name, reason) })
-		handshaking := s.metrics.handshaking(name)
-		servers[i].ConnContext, servers[i].ConnState = entrance.context, func(conn net.Conn, state http.ConnState) {
-			handshaking(conn, state)
-			entrance.state(conn, state)
-		}
+		entrance := s.door(i, l)
+		servers[i].ConnContext, servers[i].ConnState = entrance.context, entrance.state
 		wg.Go(func() {
 			if err := servers[i].Serve(entrance); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("web: serve %s: %w", l.Addr(), err)
@@ -59,6 +54,16 @@ func (s *Server) Run(ctx context.Context, public, admin net.Listener) error {
 	wg.Wait()
 	s.old.CloseIdleConnections()
 	return err
+}
+
+// door is the entrance of one of the two. While memory is short no new devices come in, but
+// backends do, whose pushes are taken; when it is used up neither.
+func (s *Server) door(i int, l net.Listener) *door {
+	name, pressed := listenerNames[i], s.deps.Pressed
+	if i == 1 {
+		pressed = s.deps.Exhausted
+	}
+	return &door{Listener: l, limits: s.limits.Load, pressed: pressed, refused: func(reason string) { s.metrics.refuse(name, reason) }}
 }
 
 // stop drains the servers, then closes what is left of them.
@@ -84,7 +89,7 @@ func (s *Server) stop(ctx context.Context, servers []*http.Server) error {
 // with their progress.
 func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           visiting(h),
+		Handler:           h,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      s.writeTimeout(&s.cfg.Limits),

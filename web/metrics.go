@@ -1,11 +1,8 @@
 package web
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -22,11 +19,9 @@ type metrics struct {
 	pushes    *prometheus.CounterVec
 	retries   *prometheus.CounterVec
 	denied    *prometheus.CounterVec
-	// Of connections that ended before their TLS handshake was over.
-	handshakes *prometheus.CounterVec
-	old        *prometheus.CounterVec
-	moving     *prometheus.GaugeVec
-	refusals   *prometheus.CounterVec
+	old       *prometheus.CounterVec
+	moving    *prometheus.GaugeVec
+	refusals  *prometheus.CounterVec
 }
 
 // newMetrics registers at reg, if there is one; without, the counting costs the
@@ -57,15 +52,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "gopush_web_moving_groups", Help: "Groups that are with the system that is moved from (old), and whose changes are refused meanwhile (held).",
 		}, []string{"state"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gopush_web_refusals_total", Help: "Connections that were closed before they could ask, by listener and reason.",
+			Name: "gopush_web_refusals_total", Help: "Connections that were turned away, or ended before they had asked for anything, by listener and reason.",
 		}, []string{"listener", "reason"}),
 	}
-	m.handshakes = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gopush_web_tls_handshake_failures_total", Help: "Connections that ended before their TLS handshake was over, by listener.",
-	}, []string{"listener"})
 	// So that the first step of a rate counts.
-	m.handshakes.WithLabelValues("public")
-	m.handshakes.WithLabelValues("admin")
 	m.pushes.WithLabelValues("ok")
 	m.old.WithLabelValues("answered")
 	m.old.WithLabelValues("failed")
@@ -73,29 +63,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.denied.WithLabelValues("admin", string(kind))
 	}
 	for _, name := range listenerNames {
-		m.refusals.WithLabelValues(name, filesShort)
-		m.refusals.WithLabelValues(name, handshake)
+		for _, reason := range earlyEnds {
+			m.refusals.WithLabelValues(name, reason)
+		}
 	}
 	m.pushes.WithLabelValues(string(push.KindRateLimited))
 	m.retries.WithLabelValues(string(classOf(push.KindMoving).code))
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.handshakes), reg.Register(m.old), reg.Register(m.moving), reg.Register(m.refusals)); err != nil {
+	if err := errors.Join(reg.Register(m.requests), reg.Register(m.durations), reg.Register(m.pushes), reg.Register(m.retries), reg.Register(m.denied), reg.Register(m.old), reg.Register(m.moving), reg.Register(m.refusals)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
 	return m, nil
-}
-
-// handshaking counts connections of the listener that end before their TLS handshake is over:
-// net/http bounds it, and tells of its end no other way.
-func (m *metrics) handshaking(listener string) func(net.Conn, http.ConnState) {
-	failures := m.handshakes.WithLabelValues(listener)
-	return func(conn net.Conn, state http.ConnState) {
-		if c, ok := conn.(*tls.Conn); ok && state == http.StateClosed && !c.ConnectionState().HandshakeComplete {
-			failures.Inc()
-		}
-	}
 }
 
 // askedOld counts a request to the system that is moved from.
@@ -133,7 +113,7 @@ func (m *metrics) deny(listener string, err error) {
 	m.denied.WithLabelValues(listener, string(push.KindOf(err))).Inc()
 }
 
-// refuse counts a connection that was closed before it could ask.
+// refuse counts a connection that was turned away, or ended before it had asked.
 func (m *metrics) refuse(listener, reason string) {
 	m.refusals.WithLabelValues(listener, reason).Inc()
 }

@@ -26,12 +26,16 @@ func (s *Server) paced(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		err := push.E(push.KindRateLimited, "this address asks too often; ask again later, and less often")
-		if isV2(r) {
-			writeProblem(w, err)
-			return
-		}
-		w.Header().Set("Retry-After", "1")
-		writeV1Denied(w, err)
+		later(w, r, push.E(push.KindRateLimited, "this address asks too often; ask again later, and less often"))
 	})
+}
+
+// later asks to come back in a second, in the terms of the protocol.
+func later(w http.ResponseWriter, r *http.Request, err error) {
+	if isV2(r) {
+		writeProblem(w, err)
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	writeV1Denied(w, err)
 }

@@ -70,12 +70,12 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	m.moves(0, 0)
 	// Order matters: what is refused is observed too, and nothing of the admin
 	// API is looked at before its guard.
-	s.public = s.observe(listenerNames[0], s.cors(s.paced(mount(s.publicRoutes()))))
+	s.public = s.observe(listenerNames[0], s.cors(s.polite(s.paced(mount(s.publicRoutes())))))
 	admin, err := s.withConsole(s.guard(mount(slices.Concat(s.adminRoutes(), s.consoleRoutes()))))
 	if err != nil {
 		return nil, err
 	}
-	s.admin = s.observe(listenerNames[1], admin)
+	s.admin = s.observe(listenerNames[1], s.polite(admin))
 	return s, nil
 }
 

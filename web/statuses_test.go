@@ -101,6 +101,7 @@ type world struct {
 	// moving is where keys are that are moved; nil: none are
 	moving func(t *testing.T) Moving
 	token  string // empty: the operator's
+	full   bool   // each request is the first of a connection that there is no room for
 	asks   map[string][]ask
 }
 
@@ -175,6 +176,7 @@ func worlds() []world {
 		{name: "clients need tokens, and have none", deps: healthy, token: "x", asks: each(1), edit: func(c *Config) { c.TokensRequired = true }},
 		{name: "clients need tokens, of their keys", deps: healthy, token: "other", asks: each(1), edit: func(c *Config) { c.TokensRequired = true }},
 		{name: "one read a second", deps: healthy, asks: each(2), edit: func(c *Config) { c.Limits.ReadsPerAddress = 1 }},
+		{name: "no room", deps: healthy, full: true, asks: each(1)},
 		{name: "one push a second", deps: healthy, asks: each(2), edit: func(c *Config) { c.Limits.PushesPerSecond = 1 }},
 		{name: "one byte a body", deps: healthy, edit: func(c *Config) { c.Limits.MaxBody = 1 }, asks: map[string][]ask{
 			"postMessage": {sound["postMessage"]}, "postBroadcast": {sound["postBroadcast"]}, "mintToken": {sound["mintToken"]}, "postBatch": {sound["postBatch"]},
@@ -278,6 +280,9 @@ func (w *world) do(h http.Handler, method string, a ask) {
 	r.Header.Set("Authorization", "Bearer "+token)
 	for i := 0; i+1 < len(a.header); i += 2 {
 		r.Header.Set(a.header[i], a.header[i+1])
+	}
+	if w.full {
+		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, &visit{reason: nodeFull}))
 	}
 	h.ServeHTTP(duplex{httptest.NewRecorder()}, r)
 }

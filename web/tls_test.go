@@ -55,7 +55,7 @@ func TestHandshakesAreCounted(t *testing.T) {
 	}
 	_ = gone.Close()
 	counted := func(listener string) float64 {
-		return testutil.ToFloat64(s.metrics.handshakes.WithLabelValues(listener))
+		return testutil.ToFloat64(s.metrics.refusals.WithLabelValues(listener, tlsHandshake))
 	}
 	waitFor(t, func() bool { return counted("public") >= 4 && counted("admin") >= 1 })
 	cancel()
@@ -64,5 +64,8 @@ func TestHandshakesAreCounted(t *testing.T) {
 	}
 	if counted("public") != 4 || counted("admin") != 1 {
 		t.Errorf("counted: %v and %v, want 4 and 1", counted("public"), counted("admin"))
+	}
+	if got := testutil.ToFloat64(s.metrics.refusals.WithLabelValues("public", noRequest)); got != 0 {
+		t.Errorf("%v of them are counted once more", got)
 	}
 }

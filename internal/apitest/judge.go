@@ -72,7 +72,6 @@ func (d *Document) besides(at []*Operation, a Answer) error {
 		a.Status == http.StatusNotFound && len(at) > 0,
 		a.Status == http.StatusMethodNotAllowed && len(at) == 0,
 		a.Status == http.StatusTooManyRequests && a.Listener != public,
-		a.Status == http.StatusServiceUnavailable && a.Listener != comet,
 		a.Status <= http.StatusForbidden && a.Listener != admin:
 		return fmt.Errorf("%s %s on the %s listener is no operation and must not answer %d", a.Method, a.EscapedPath, a.Listener, a.Status)
 	case a.Status == http.StatusMethodNotAllowed:
@@ -80,7 +79,11 @@ func (d *Document) besides(at []*Operation, a Answer) error {
 			return err
 		}
 	}
-	if !isV2(a.EscapedPath) && a.Status != http.StatusServiceUnavailable {
+	noRoom := a.Status == http.StatusServiceUnavailable
+	switch {
+	case isV2(a.EscapedPath) && noRoom && a.Listener != comet:
+		name = "NoRoom"
+	case !isV2(a.EscapedPath) && !(noRoom && a.Listener == comet):
 		name = "V1" + name
 	}
 	if a.Listener == comet {

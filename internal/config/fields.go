@@ -69,6 +69,8 @@ func (s *Serve) fields() table {
 		{"web.admin", "Address of the admin API: push, recall, delete. It needs an admin token;\nloopback only, unless web.tls_cert or web.insecure_admin is set.", &text{p: &s.Web.Admin, rule: bindable}},
 		{"web.admin_token_file", "File with the admin tokens: one token alone, an operator's, or lines of the form\nNAME ROLE TOKEN; several web nodes share one. Empty: admin.token in the data\nfolder, made at the first start.", live{&text{p: &s.Web.AdminTokenFile, rule: optional(nil)}}},
 		{"web.push_timeout", "How long a push may take, with all that is tried again in it. With ZooKeeper it\nis at least coordination.session and 3s, so that a push outlasts a failover.", live{&duration{&s.Web.PushTimeout, 100 * time.Millisecond, 5 * time.Minute}}},
+		{"web.max_connections", "The most connections of web.public, and as many of web.admin.", live{&number{&s.Web.MaxConnections, 1, 10_000_000}}},
+		{"web.max_per_address", "How many of them one remote address may have, as for comet.max_per_address; 0 for\nno limit. A backend needs as many as it has pushes under way.", live{&number{&s.Web.MaxPerAddress, 0, 10_000_000}}},
 		{"web.pushes_per_second", "How many messages this node takes in one second; 0 for no limit. One more is\nanswered with 429.", live{&number{&s.Web.PushesPerSecond, 0, 10_000_000}}},
 		{"web.reads_per_address", "How many requests of the public API it answers in one second to one remote\naddress, as for comet.max_per_address; 0 for no limit.", live{&number{&s.Web.ReadsPerAddress, 0, 1_000_000}}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},

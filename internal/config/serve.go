@@ -149,6 +149,8 @@ type Web struct {
 	CORSOrigins    []string // of pages that may read the public API
 	// Per second; 0: any.
 	PushesPerSecond, ReadsPerAddress int
+	// Connections, of each listener; MaxPerAddress 0: any.
+	MaxConnections, MaxPerAddress int
 }
 
 // TLS reports whether websocket and SSE clients must speak it.
@@ -184,7 +186,7 @@ func Default() Serve {
 		},
 		Tokens:  Tokens{MaxLife: 30 * day},
 		Message: Message{RPC: "127.0.0.1:8070"},
-		Web:     Web{Public: "127.0.0.1:8090", Admin: "127.0.0.1:8091", PushTimeout: 5 * time.Second},
+		Web:     Web{Public: "127.0.0.1:8090", Admin: "127.0.0.1:8091", PushTimeout: 5 * time.Second, MaxConnections: 100_000},
 	}
 }
 

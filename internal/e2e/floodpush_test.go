@@ -75,7 +75,8 @@ func sizes(s *siege) {
 	})
 	s.counted(`gopush_web_requests_total{listener="admin",route="/v2/messages",status="413"}`, int(met[4].Load()))
 	s.counted(refusalsOf("handshake"), int(met[2].Load()+met[6].Load()+met[7].Load()))
-	s.counted("gopush_web_refusals_total", int(met[0].Load()+met[1].Load()))
+	s.counted(webRefusalsOf("public", "no_request"), int(met[0].Load()))
+	s.counted(webRefusalsOf("admin", "no_request"), int(met[1].Load()))
 	s.counted(`gopush_comet_closes_total{group="node1",reason="bad_frame"}`, int(met[8].Load()+met[9].Load()))
 }
 

@@ -35,7 +35,8 @@ func drips(s *siege) {
 		at.TCP:                 "*3\r\n$3\r\nsub\r\n$255\r\n" + long,
 	})
 	s.counted(refusalsOf("handshake"), 3*dripEach) // those of the comet
-	s.counted("gopush_web_refusals_total", 2*dripEach)
+	s.counted(webRefusalsOf("public", "no_request"), dripEach)
+	s.counted(webRefusalsOf("admin", "no_request"), dripEach)
 }
 
 // dripsTLS does so inside of a TLS handshake.
@@ -43,7 +44,8 @@ func dripsTLS(s *siege) {
 	at, hello := s.c.Addrs(), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"+strings.Repeat("\x00", 500)
 	s.drip(map[string]string{at.Public: hello, at.Admin: hello, at.HTTP: hello, at.TCP: hello})
 	s.counted(refusalsOf("tls_handshake"), 2*dripEach)
-	s.counted("gopush_web_refusals_total", 2*dripEach)
+	s.counted(webRefusalsOf("public", "tls_handshake"), dripEach)
+	s.counted(webRefusalsOf("admin", "tls_handshake"), dripEach)
 }
 
 // drip has dripEach connections send each text, one byte in a tenth of a second, until the
@@ -139,12 +141,15 @@ const memoryLimit = 64 << 20
 // memory. It takes no more then, says so, and goes on for those that it has.
 func noMemory(s *siege) {
 	met := s.storm(8, 5000, func(n int) (string, error) {
+		if n%10 == 9 {
+			return s.visit(attackers[n/10%len(attackers)], s.c.Addrs().Public)
+		}
 		return s.knock(streams[n%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
 	})
 	if met.of(ended) == 0 {
 		s.Error("all streams were taken")
 	}
-	s.counted(refusalsOf("memory_short"), met.of(told, ended))
+	s.countedIn(met.of(told, ended), refusalsOf("memory_short"), webRefusalsOf("public", "memory_short"))
 	s.lift()
 	Until(s, time.Minute, "a newcomer to be taken", func() (bool, string) {
 		what, err := s.knock(ReadWebsocket, attacker, "newcomer")

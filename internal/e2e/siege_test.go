@@ -142,20 +142,33 @@ func (s *siege) calm(beats int) {
 // counted waits until a metric says exactly that; it may lag behind what attackers saw.
 func (s *siege) counted(name string, want int) {
 	s.Helper()
+	s.countedIn(want, name)
+}
+
+// countedIn is counted for the sum of some.
+func (s *siege) countedIn(want int, names ...string) {
+	s.Helper()
 	got := 0.0
-	Until(s, 30*time.Second, fmt.Sprintf("%s to be %d", name, want), func() (bool, string) {
-		v, err := s.c.API.Metric(s.Context(), name)
-		if err != nil && !errors.Is(err, errNoMetric) {
-			return false, err.Error()
+	Until(s, 30*time.Second, fmt.Sprintf("%s to be %d", names, want), func() (bool, string) {
+		got = 0
+		for _, name := range names {
+			v, err := s.c.API.Metric(s.Context(), name)
+			if err != nil && !errors.Is(err, errNoMetric) {
+				return false, err.Error()
+			}
+			got += v
 		}
-		got = v
-		return int(v) == want, fmt.Sprint(v)
+		return int(got) == want, fmt.Sprint(got)
 	})
-	s.Logf("%s is %v", name, got)
+	s.Logf("%s: %v", names, got)
 }
 
 func refusalsOf(reason string) string {
 	return fmt.Sprintf(`gopush_comet_refusals_total{group="node1",reason=%q}`, reason)
+}
+
+func webRefusalsOf(listener, reason string) string {
+	return fmt.Sprintf(`gopush_web_refusals_total{listener=%q,reason=%q}`, listener, reason)
 }
 
 // What a knock may meet.

@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -175,6 +177,29 @@ func (r *reloaded) often(call func() (status int)) bool {
 	return refused.Load()
 }
 
+// full reports whether any of three connections at once is turned away by the public API.
+func (r *reloaded) full(t *testing.T) (refused bool) {
+	t.Helper()
+	for range 3 {
+		conn, err := net.Dial("tcp", r.sys.Addrs().Public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		if _, err := io.WriteString(conn, "GET /v2/time HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		refused = refused || resp.StatusCode == http.StatusServiceUnavailable
+	}
+	return refused
+}
+
 // sight is how a setting is changed by a file, and whether that can be seen.
 type sight struct {
 	text string
@@ -231,6 +256,8 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 			status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, token, "")
 			return status == http.StatusCreated && r.sys.Token() == token
 		}},
+		"web.max_connections": {"web: {max_connections: 1}", func() bool { return r.full(t) }},
+		"web.max_per_address": {"web: {max_per_address: 1}", func() bool { return r.full(t) }},
 		"web.pushes_per_second": {"web: {pushes_per_second: 1}", func() bool {
 			return r.often(func() int {
 				status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")

@@ -268,7 +268,7 @@ func (s *System) runWeb(ctx context.Context, ready func()) (err error) {
 		Directory: s.coord, Admin: s.coord, Messages: calls.messages,
 		Comet:  func(addr string) web.Comet { return calls.comets.At(addr) },
 		Tokens: tokens, Traces: s.traces(), Metrics: s.metrics, Log: log, Audit: s.auditLog(), Now: s.cfg.Now,
-		Exhausted: s.pressure.Extreme,
+		Pressed: s.pressure.High, Exhausted: s.pressure.Extreme,
 	})
 	if err != nil {
 		return err
@@ -296,6 +296,7 @@ func webLimits(s config.Serve) web.Limits {
 	return web.Limits{
 		MaxBody: int64(s.Messages.MaxBytes), DefaultTTL: s.Messages.DefaultTTL, NewestN: s.Messages.Newest,
 		CORSOrigins: s.Web.CORSOrigins, PushTimeout: s.PushTimeout(),
+		MaxConnections: s.Web.MaxConnections, MaxPerAddress: s.Web.MaxPerAddress,
 		PushesPerSecond: s.Web.PushesPerSecond, ReadsPerAddress: s.Web.ReadsPerAddress,
 	}
 }
