@@ -282,12 +282,13 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 func (r *reloaded) movingSights(t *testing.T) (sights map[string]sight, bases map[string]string) {
 	t.Helper()
 	admin, public := "http://"+r.sys.Addrs().Admin, "http://"+r.sys.Addrs().Public
+	const ret = 1001
 	var deletions atomic.Int64
 	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodPost {
 			deletions.Add(1)
 		}
-		w.WriteHeader(http.StatusTeapot)
+		_, _ = fmt.Fprintf(w, `{"ret":%d}`, ret)
 	}))
 	t.Cleanup(old.Close)
 	const nowhere = "http://127.0.0.1:1"
@@ -295,8 +296,9 @@ func (r *reloaded) movingSights(t *testing.T) (sights map[string]sight, bases ma
 		return "moving: {ring: [node1=1], public: " + nowhere + ", admin: " + nowhere + more + "}"
 	}
 	lookup := func() int {
-		status, _ := r.answer(t, http.MethodGet, public+"/1/server/get?k=k&p=1", "", "", "")
-		return status
+		var got struct{ Ret int }
+		r.call(http.MethodGet, public+"/1/server/get?k=k&p=1", "", &got)
+		return got.Ret
 	}
 	push := func() int {
 		status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")
@@ -317,7 +319,7 @@ func (r *reloaded) movingSights(t *testing.T) (sights map[string]sight, bases ma
 		}},
 		"moving.old":    {fromOld, func() bool { return push() == http.StatusConflict }},
 		"moving.held":   {base(", held: [node1]"), func() bool { return push() == http.StatusServiceUnavailable }},
-		"moving.public": {strings.Replace(fromOld, "public: "+nowhere, "public: "+old.URL, 1), func() bool { return lookup() == http.StatusTeapot }},
+		"moving.public": {strings.Replace(fromOld, "public: "+nowhere, "public: "+old.URL, 1), func() bool { return lookup() == ret }},
 		"moving.admin":  {strings.Replace(fromOld, "admin: "+nowhere, "admin: "+old.URL, 1), deleted},
 	}
 	bases = map[string]string{
