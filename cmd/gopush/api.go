@@ -213,6 +213,14 @@ func baseURL(s string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
+// segment escapes a text as one segment of a path. Dots alone would be a step.
+func segment(text string) string {
+	if text == "." || text == ".." {
+		return strings.ReplaceAll(text, ".", "%2E")
+	}
+	return url.PathEscape(text)
+}
+
 // problemOf reads a refusal. One that is no problem document is of some other
 // server, or of a proxy before it.
 func problemOf(base, path string, resp *http.Response, b []byte) error {

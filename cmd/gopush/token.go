@@ -153,7 +153,7 @@ func (c *revokeCmd) Run(ctx context.Context, cli *commands, s streams) error {
 		return err
 	}
 	r := request{
-		method: http.MethodDelete, base: c.Admin, path: "/v2/tokens/" + url.PathEscape(c.ID), timeout: c.Timeout, ca: &c.caFlag,
+		method: http.MethodDelete, base: c.Admin, path: "/v2/tokens/" + segment(c.ID), timeout: c.Timeout, ca: &c.caFlag,
 		header: map[string]string{"Authorization": bearer(admin)},
 	}
 	if !c.Until.IsZero() {

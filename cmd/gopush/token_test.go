@@ -110,7 +110,7 @@ func TestTokenOfTheServer(t *testing.T) {
 
 // A token is revoked by its name; the token itself does not leave the machine.
 //
-// Broken once by leaving the end out.
+// Broken once by leaving the end out, and once by a name of dots that was a step of the path.
 func TestTokenRevoke(t *testing.T) {
 	asked := ""
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,6 +125,9 @@ func TestTokenRevoke(t *testing.T) {
 	}
 	if got := gopush(t, "", "--json", "token", "revoke", "x", "--admin", s.URL); got.code != exitOK || got.out != `{"id":"a/b","expires_at":1798675200000}`+"\n" || strings.Contains(asked, "expires_at") {
 		t.Errorf("%+v; the server was asked %s", got, asked)
+	}
+	if gopush(t, "", "token", "revoke", "..", "--admin", s.URL); !strings.HasPrefix(asked, "DELETE /v2/tokens/%2E%2E ") {
+		t.Errorf("the server was asked %s", asked)
 	}
 	asked = ""
 	if got := gopush(t, "", "token", "revoke", strings.Repeat("x", 65), "--admin", s.URL); got.code != exitUsage || asked != "" || !strings.Contains(got.err, "not the token") {

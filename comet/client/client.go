@@ -63,7 +63,7 @@ func (c *Client) Run(ctx context.Context) error {
 	for {
 		end := c.listen(ctx)
 		switch {
-		case c.final(end.err):
+		case c.ends(end.err):
 			return end.err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -79,9 +79,9 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// final reports whether err ends Run. The first refusal of a token does not if there
+// ends reports whether err ends Run. The first refusal of a token does not if there
 // is a source of others.
-func (c *Client) final(err error) bool {
+func (c *Client) ends(err error) bool {
 	if e, ok := errors.AsType[*CloseError](err); ok && e.ofToken() && c.tokens.refuse() {
 		return false
 	}
