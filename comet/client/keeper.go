@@ -110,11 +110,9 @@ func (k *keeper) watch(ctx context.Context) error {
 		}
 		err := k.fetch(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case final(err):
 			return err
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			k.log.WarnContext(ctx, "no new token; the connection stays until the old one ends",
 				slog.Any("error", err), slog.Duration("retry_in", time.Until(k.rest)))
 		}
