@@ -53,7 +53,7 @@ func printExport(done *oldredis.Exported, took time.Duration, dry, asJSON bool, 
 	if dry {
 		verb = "to export"
 	}
-	_, err := fmt.Fprintf(s.out, "%d keys with %d messages: %d %s, %d there already, %d withdrawn; %s\nthe fullest set has %s: redis.store of the old system must not be less\n",
-		done.Keys, done.Messages, done.Exported, verb, done.Present, done.Withdrawn, took.Round(time.Millisecond), count(done.Largest, "message"))
+	_, err := fmt.Fprintf(s.out, "%d keys with %d messages: %d %s, %d there already, %d withdrawn; %s\n%sthe fullest set has %s: redis.store of the old system must not be less\n",
+		done.Keys, done.Messages, done.Exported, verb, done.Present, done.Withdrawn, took.Round(time.Millisecond), resumed(done.Before, "exported"), count(done.Largest, "message"))
 	return err
 }

@@ -151,6 +151,14 @@ func runShown[R any](ctx context.Context, i transfer[R], w io.Writer, asJSON boo
 	return r, err
 }
 
+// resumed says what was done before the pass that a line tells of; empty: nothing.
+func resumed(n int, verb string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("before that, %d were %s going on from the checkpoint\n", n, verb)
+}
+
 // importResult is the report as JSON.
 type importResult struct {
 	oldredis.Report
@@ -169,6 +177,7 @@ func printImport(r *oldredis.Report, took time.Duration, dry, asJSON bool, s str
 	}
 	fmt.Fprintf(&b, "%d sorted sets with %d messages: %d %s, %d there already, %d expired, %d failed; %s\n",
 		r.Sets, r.Messages, r.Imported, verb, r.Present, r.Expired, r.Failures(), took.Round(time.Millisecond))
+	b.WriteString(resumed(r.Before, "imported"))
 	if r.Moved > 0 {
 		fmt.Fprintf(&b, "%d were as good as simultaneous with the one before and got a place above their own\n", r.Moved)
 	}

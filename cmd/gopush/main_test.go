@@ -134,7 +134,7 @@ func refuses(status int, code, detail string, retryable bool) answer {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "explain", "top", "completion", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "bench", "snapshot", "snapshot take", "snapshot list", "snapshot restore", "snapshot delete", "import redis", "doctor", "version"} {
+	for _, name := range []string{"", "serve", "push", "listen", "inbox", "where", "explain", "top", "completion", "nodes", "drain", "migrate", "migrate up", "migrate plan", "migrate status", "migrate down", "bench", "snapshot", "snapshot take", "snapshot list", "snapshot restore", "snapshot delete", "import redis", "export redis", "moving", "doctor", "version"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80")
 			golden := filepath.Join("testdata", strings.TrimSuffix("help-"+strings.ReplaceAll(name, " ", "-"), "-")+".txt")

@@ -56,7 +56,7 @@ func (c *movingCmd) Run(ctx context.Context, cli *commands, s streams) error {
 	if c.Wait {
 		newest, err := push.ParseID(state.Newest)
 		if err != nil {
-			return fmt.Errorf("the server says that its newest id is %w", err)
+			return fmt.Errorf("the server says that its newest id is %q, which is none", state.Newest)
 		}
 		if err := pause(ctx, time.Until(newest.Time().Add(movingMargin))); err != nil {
 			return err

@@ -11,14 +11,16 @@ import (
 	"gopush/internal/push"
 )
 
-// checkpoint is how far an import has come: up to there it need not look again. It
-// saves time only; what was imported is found in the store.
+// checkpoint is how far an import has come: the next one begins there, and looks at what
+// lies before in the end. It saves time only; what was imported is found in the store.
 type checkpoint struct {
 	Format int    `json:"format"`
 	Of     origin `json:"of"`
 	Server int    `json:"server"` // the index of the one under way
+	Run    string `json:"run"`    // of that Redis process: its cursors mean nothing to another one
 	Cursor uint64 `json:"cursor"` // of its SCAN
 	Report Report `json:"report"` // up to there
+	Begun  Report `json:"begun"`  // up to the server
 	// Of an export: the last key that is done, and what was done up to there.
 	Key      push.Key `json:"key,omitempty"`
 	Exported Exported `json:"exported,omitzero"`
@@ -39,24 +41,34 @@ type origin struct {
 
 const checkpointFormat = 1
 
-// loadCheckpoint begins anew where there is no file.
-func loadCheckpoint(path string, of origin) (*checkpoint, error) {
-	fresh := &checkpoint{Format: checkpointFormat, Of: of}
+// loadCheckpoint begins anew where there is no file; found says that there is one.
+func loadCheckpoint(path string, of origin) (c *checkpoint, found bool, err error) {
+	c = &checkpoint{Format: checkpointFormat, Of: of}
 	if path == "" {
-		return fresh, nil
+		return c, false, nil
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fresh, nil
+		return c, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var c checkpoint
-	if err := json.Unmarshal(b, &c); err != nil || c.Format != checkpointFormat || !reflect.DeepEqual(c.Of, of) {
-		return nil, push.E(push.KindConflict, "the checkpoint %s is of something else; finish that, remove the file, or name another with --checkpoint", path)
+	c = new(checkpoint)
+	if err := json.Unmarshal(b, c); err != nil || c.Format != checkpointFormat || !reflect.DeepEqual(c.Of, of) {
+		return nil, false, push.E(push.KindConflict, "the checkpoint %s is of something else; finish that, remove the file, or name another with --checkpoint", path)
 	}
-	return &c, nil
+	return c, true, nil
+}
+
+// again is the checkpoint of another pass over everything.
+func (c *checkpoint) again() *checkpoint {
+	return &checkpoint{
+		Format: checkpointFormat, Of: c.Of,
+		Report:   Report{Before: c.Report.Before + c.Report.Imported},
+		Begun:    Report{Before: c.Report.Before + c.Report.Imported},
+		Exported: Exported{Before: c.Exported.Before + c.Exported.Exported},
+	}
 }
 
 // save replaces the file as a whole.

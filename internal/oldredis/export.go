@@ -58,10 +58,11 @@ func NewExporter(cfg Config, store Source, now func() time.Time) (*Exporter, err
 // Progress is how many messages this run has looked at, and how many it has written to Redis.
 func (e *Exporter) Progress() (seen, stored int64) { return e.seen.Load(), e.stored.Load() }
 
-// Run exports everything once. With an error what it returns goes up to the checkpoint, from
-// which the next run goes on.
+// Run exports everything that was there when it began. It goes on from the checkpoint of a run that
+// was ended, and then looks at everything, as messages may have come since to keys that lie
+// before. With an error what it returns goes up to the checkpoint.
 func (e *Exporter) Run(ctx context.Context) (Exported, error) {
-	c, err := loadCheckpoint(e.cfg.Checkpoint, e.cfg.origin(true))
+	c, found, err := loadCheckpoint(e.cfg.Checkpoint, e.cfg.origin(true))
 	if err != nil {
 		return Exported{}, err
 	}
@@ -70,24 +71,38 @@ func (e *Exporter) Run(ctx context.Context) (Exported, error) {
 		defer func() { _ = s.client.Close() }() // what was written was answered
 		e.servers = append(e.servers, s)
 	}
-	for last := c.Key; ; {
-		var some []push.Key
-		if some, last, err = e.keys(ctx, last); err != nil {
+	for {
+		if err := e.pass(ctx, c); err != nil {
 			return c.Exported, err
+		}
+		if err := c.done(e.cfg.Checkpoint); err != nil || !found {
+			return c.Exported, err
+		}
+		c, found = c.again(), false
+	}
+}
+
+// pass exports the keys behind the checkpoint's.
+func (e *Exporter) pass(ctx context.Context, c *checkpoint) error {
+	for last := c.Key; ; {
+		some, next, err := e.keys(ctx, last)
+		if err != nil {
+			return err
 		}
 		done, err := e.export(ctx, some)
 		if err != nil {
-			return c.Exported, err
+			return err
 		}
 		c.Exported.add(done)
-		if last == "" {
-			return c.Exported, c.done(e.cfg.Checkpoint)
+		if next == "" {
+			return nil
 		}
-		if c.Key = last; len(some) == 0 {
+		last, c.Key = next, next
+		if len(some) == 0 {
 			continue // nothing to remember of a part that is not meant
 		}
 		if err := c.save(e.cfg.Checkpoint); err != nil {
-			return c.Exported, err
+			return err
 		}
 	}
 }

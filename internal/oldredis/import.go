@@ -5,14 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"gopush/internal/push"
 )
@@ -50,10 +48,6 @@ type Config struct {
 	// keys are meant. Both empty: all keys.
 	Ring, Groups []string
 }
-
-// atATime is how many sets are worked on at the same time. The messages of one are
-// stored one after the other.
-const atATime = 32
 
 // Importer is one import. It is used once.
 type Importer struct {
@@ -109,70 +103,31 @@ var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]
 // Progress is how many messages this run has looked at, and how many it has stored.
 func (i *Importer) Progress() (seen, stored int64) { return i.seen.Load(), i.stored.Load() }
 
-// Run imports everything once. With an error the report goes up to the checkpoint, from
-// which the next run goes on.
+// Run imports everything that was there when it began, and perhaps more. It goes on from the
+// checkpoint of a run that was ended, and then looks at everything, as messages may have come
+// since to sets that lie before. With an error the report goes up to the checkpoint.
 func (i *Importer) Run(ctx context.Context) (Report, error) {
-	c, err := loadCheckpoint(i.cfg.Checkpoint, i.cfg.origin(false))
+	c, found, err := loadCheckpoint(i.cfg.Checkpoint, i.cfg.origin(false))
 	if err != nil {
 		return Report{}, err
 	}
-	for ; c.Server < len(i.cfg.Servers); c.Server++ {
-		if err := i.server(ctx, c); err != nil {
+	for {
+		for ; c.Server < len(i.cfg.Servers); c.Server++ {
+			if err := i.server(ctx, c); err != nil {
+				return c.Report, err
+			}
+			c.Run, c.Cursor, c.Begun = "", 0, c.Report
+		}
+		if err := c.done(i.cfg.Checkpoint); err != nil || !found {
 			return c.Report, err
 		}
-		c.Cursor = 0
-	}
-	return c.Report, c.done(i.cfg.Checkpoint)
-}
-
-// server goes over the sets of the checkpoint's server.
-func (i *Importer) server(ctx context.Context, c *checkpoint) error {
-	s := connect(address(i.cfg.Servers[c.Server]), i.cfg.Password, i.cfg.Database)
-	defer func() { _ = s.client.Close() }() // nothing was written
-	for {
-		names, next, err := s.names(ctx, c.Cursor, i.cfg.Match)
-		if err != nil {
-			return err
-		}
-		slices.Sort(names)
-		names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return !i.part.Has(i.keyOf(name)) })
-		r, err := i.sets(ctx, s, names)
-		if err != nil {
-			return err
-		}
-		c.Report.add(r)
-		c.Cursor = next
-		if next == 0 {
-			return nil
-		}
-		if err := c.save(i.cfg.Checkpoint); err != nil {
-			return err
-		}
+		c, found = c.again(), false
 	}
 }
 
 // keyOf is the subscription key of a sorted set, which may be none.
 func (i *Importer) keyOf(name string) push.Key {
 	return push.Key(strings.TrimPrefix(name, i.cfg.Prefix))
-}
-
-// sets imports several at the same time.
-func (i *Importer) sets(ctx context.Context, s *server, names []string) (*Report, error) {
-	var mu sync.Mutex
-	all := new(Report)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(atATime)
-	for _, name := range names {
-		g.Go(func() error {
-			r, err := i.set(ctx, s, name)
-			mu.Lock()
-			defer mu.Unlock()
-			all.add(r)
-			return err
-		})
-	}
-	err := g.Wait()
-	return all, err
 }
 
 // set imports one sorted set, message by message: each row is the same one whenever it is

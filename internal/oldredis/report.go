@@ -13,6 +13,8 @@ type Report struct {
 	Imported int `json:"imported"` // or would be, in a dry run
 	Present  int `json:"present"`  // in gopush already
 	Expired  int `json:"expired"`  // left out, as they are over
+	// Before are those that were imported going on from a checkpoint, before this pass over all.
+	Before int `json:"imported_before"`
 	// Moved are those that were so near to the one before that they got a place above
 	// their own: whoever has one already may get it once more.
 	Moved int `json:"moved"`
@@ -55,6 +57,8 @@ type Exported struct {
 	Exported  int `json:"exported"`  // or would be, in a dry run
 	Present   int `json:"present"`   // in Redis already
 	Withdrawn int `json:"withdrawn"` // removed from Redis, as they were recalled in gopush
+	// Before are those that were exported going on from a checkpoint, before this pass over all.
+	Before int `json:"exported_before"`
 	// Largest is how many messages the fullest set has now. The old system keeps no more than its
 	// setting redis.store says, from its next push to that key on.
 	Largest int `json:"largest"`

@@ -25,6 +25,21 @@ func connect(addr, password string, database int) *server {
 	})}
 }
 
+// run names the process of the Redis: a cursor of SCAN means nothing to another one. It is empty
+// where that must not be asked.
+func (s *server) run(ctx context.Context) (string, error) {
+	info, err := s.client.Info(ctx, "server").Result()
+	if err = s.failed(err); push.Is(err, push.KindConflict) {
+		return "", nil
+	}
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
+			return strings.TrimSpace(id), nil
+		}
+	}
+	return "", err
+}
+
 // names is a part of SCAN: some names, and where to go on; 0 is the end, and the
 // beginning.
 func (s *server) names(ctx context.Context, cursor uint64, match string) ([]string, uint64, error) {
