@@ -119,8 +119,10 @@ long-faults: ## stop, kill and slow down a real HBase, ZooKeeper and every role,
 floods: ## attack each limit of the program and fill up its disk, ROUNDS times, and print what a healthy client noticed (docs/faults.md)
 	@$(GO) test -count=$(ROUNDS) -timeout 60m -v -run '$(FLOODS)' ./internal/e2e
 
-quick: ## the unit tests alone, without HBase, Prometheus and the race detector; under 20 s
-	@$(GATE) -timeout 1m $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|internal/oldredis|hbase/hbasetest|docker/promtest)')
+# What these start is a real HBase or ZooKeeper, which takes Java.
+STARTS_JAVA := ^(TestReal.*|TestApart|TestApartOverTLS|TestTogetherOnZooKeeper|TestServes|TestFleetOverTLS)$$
+quick: ## the unit tests alone, without Java, Redis, Prometheus and the race detector
+	@$(GATE) -timeout 2m -skip '$(STARTS_JAVA)' $$($(GO) list ./... | grep -Ev '/(internal/e2e$$|internal/coord/zk|internal/oldredis|hbase/hbasetest|docker/promtest)')
 
 race: ## all tests with the race detector, once more and in another order
 	@$(WITH_HBASE) $(GATE) -race -count=1 -shuffle=on -timeout $(TIMEOUT) ./...
