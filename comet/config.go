@@ -65,6 +65,9 @@ type Limits struct {
 	// HandshakesPerSecond is how many connections may begin in a second, and at once;
 	// 0: no limit. HandshakesPerAddress is the same for one remote address.
 	HandshakesPerSecond, HandshakesPerAddress int
+	// HandshakesPerKey is how many connections of one key may begin in a second, and at
+	// once, PushesPerKey how many messages it takes; 0: no limit.
+	HandshakesPerKey, PushesPerKey int
 	// Newest keeps only that many messages per key readable; 0: all.
 	Newest int
 	// Origins are the values of the Origin header that browsers may come from;
@@ -153,6 +156,8 @@ func (l *Limits) Validate() error {
 		atLeast("MaxPerAddress", &l.MaxPerAddress, 0, 0),
 		atLeast("HandshakesPerSecond", &l.HandshakesPerSecond, 0, 0),
 		atLeast("HandshakesPerAddress", &l.HandshakesPerAddress, 0, 0),
+		atLeast("HandshakesPerKey", &l.HandshakesPerKey, 0, 0),
+		atLeast("PushesPerKey", &l.PushesPerKey, 0, 0),
 		atLeast("Newest", &l.Newest, 0, 0),
 	)
 }

@@ -23,6 +23,12 @@ const (
 	nodeRate    = "node rate"
 )
 
+// Why one is that has asked for a key.
+const (
+	keyFull = "key full"
+	keyRate = "key rate"
+)
+
 // sourceOf is whom the limits per address hold for. A proxy in front is one address.
 func sourceOf(conn net.Conn) quota.Source {
 	if addr := conn.RemoteAddr(); addr != nil {

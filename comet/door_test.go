@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"gopush/internal/push"
 )
 
 // lobby is a listener in memory whose clients come from addresses of their choice.
@@ -202,6 +205,80 @@ func TestHandshakeRates(t *testing.T) {
 		<-time.After(time.Second) // of the bubble
 		if got := knock(t, web.come(t, "192.0.2.1"), fmt.Sprintf(events, "a")); got.StatusCode != http.StatusOK {
 			t.Errorf("a second later: %s", got.Status)
+		}
+	})
+}
+
+// TestHandshakesOfAKey: clients of one key connect so often in a second, over any protocol;
+// who is over it hears of it where the protocol has words. Other keys are served.
+//
+// Broken once by one bucket for all keys, and once by the code that a client gives up at.
+func TestHandshakesOfAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, web, tcp := openNode(t, func(l *Limits) { l.HandshakesPerKey = 2 })
+		for range 2 {
+			v1 := tcp.come(t, "192.0.2.1")
+			say(t, v1, resp("sub", "a", "30"))
+			hear(t, v1, "+h\r\n")
+			_ = v1.Close()
+		}
+		v1 := tcp.come(t, "192.0.2.2")
+		say(t, v1, resp("sub", "a", "30"))
+		hearEnd(t, v1)
+		other := tcp.come(t, "192.0.2.1")
+		say(t, other, resp("sub", "b", "30"))
+		hear(t, other, "+h\r\n")
+		sse := web.come(t, "192.0.2.3")
+		say(t, sse, fmt.Sprintf(events, "a"))
+		waitFor(t, sse, `"code":"busy"`)
+		ws := web.come(t, "192.0.2.4")
+		say(t, ws, upgradeRequest("/v2/stream?key=a"))
+		waitFor(t, ws, "\x0f\xa3key rate") // close code 4003
+		old := web.come(t, "192.0.2.5")
+		say(t, old, upgradeRequest("/sub?key=a&heartbeat=30"))
+		if rest, err := io.ReadAll(old); err != nil || strings.Contains(string(rest), "+h") {
+			t.Errorf("%q, %v", rest, err)
+		}
+		if got := turned(n, keyRate); got != 4 {
+			t.Errorf("%v were turned away, want 4", got)
+		}
+		<-time.After(time.Second) // of the bubble
+		v1 = tcp.come(t, "192.0.2.2")
+		say(t, v1, resp("sub", "a", "30"))
+		hear(t, v1, "+h\r\n")
+	})
+}
+
+// TestPushRate: a key takes so many messages in a second, stored or not; the next are refused,
+// and can be tried again. Other keys, changes and what nodes tell each other are not counted.
+//
+// Broken once by no limit, once by one bucket for all keys, and once by counting a recall.
+func TestPushRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store, _ := testNode(t, func(c *Config) { c.Limits.PushesPerKey = 3 })
+		first := mustPush(t, n, "a", `1`)
+		mustPush(t, n, "a", `2`, transient)
+		mustPush(t, n, "a", `3`)
+		for _, change := range []func(*push.Push){func(*push.Push) {}, transient} {
+			if r := <-pushAsync(t, n, "a", `4`, change); !push.Is(r.err, push.KindRateLimited) || !push.KindOf(r.err).Retryable() {
+				t.Errorf("the fourth was answered %v", r.err)
+			}
+		}
+		if err := n.Recall(t.Context(), "a", first); err != nil {
+			t.Error(err)
+		}
+		mustPush(t, n, "b", `1`)
+		for range 5 {
+			mustPush(t, n, push.RevokedKey, `1`)
+		}
+		if got := testutil.ToFloat64(n.met.operations.WithLabelValues("store", "rate_limited")); got != 1 {
+			t.Errorf("%v are counted, want 1", got)
+		}
+		<-time.After(time.Second) // of the bubble
+		mustPush(t, n, "a", `5`)
+		page, err := store.Read(t.Context(), "a", push.Span{Limit: 10})
+		if err != nil || len(page.Messages) != 3 || string(page.Messages[1].Body) != `3` || string(page.Messages[2].Body) != `5` {
+			t.Errorf("%+v, %v; want the one that was recalled, 3 and 5", page, err)
 		}
 	})
 }

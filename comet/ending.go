@@ -21,6 +21,10 @@ var (
 		reason: "overloaded", code: wire.CloseOverloaded, v1: 1013,
 		errorCode: "busy", text: "you ask faster than you read; come back later",
 	}
+	closeTooOften = ending{
+		reason: keyRate, code: wire.CloseOverloaded, v1: 1013,
+		errorCode: "busy", text: "clients of this key connect too often; come back later, and wait longer each time",
+	}
 	closeLost = ending{
 		reason: "ownership lost", code: wire.CloseOwnershipLost, v1: 1012,
 	}

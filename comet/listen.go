@@ -170,15 +170,19 @@ func anyOrigin(origins []string) bool {
 	return len(origins) == 0 || slices.Contains(origins, "*")
 }
 
-// join makes s a member of its key's channel and of the public one. What comes
-// back leaves both.
-func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok bool) {
+// join makes s a member of its key's channel and of the public one, unless there is a
+// reason to refuse it. What comes back leaves both.
+func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), refused string) {
 	n.adopt()
+	l := n.limits.Load()
+	if !n.keyPace.Take(key, l.HandshakesPerKey, time.Now()) {
+		return nil, keyRate
+	}
 	ch := n.table.acquire(key)
 	s.private.ch = ch
-	if !ch.join(&s.private, n.limits.Load().MaxPerKey) {
+	if !ch.join(&s.private, l.MaxPerKey) {
 		n.table.release(ch, 1)
-		return nil, false
+		return nil, keyFull
 	}
 	if public {
 		s.public.ch = n.public
@@ -197,7 +201,7 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 		ch.leave(&s.private)
 		s.over()
 		n.table.release(ch, 1)
-	}, true
+	}, ""
 }
 
 // joinV1 is join for protocol v1, whose clients hear of their streams from now on.
@@ -205,9 +209,9 @@ func (n *Node) join(s *subscriber, key push.Key, public bool) (leave func(), ok 
 // a node that has just started does not know yet where the public stream stands, and a
 // write that was given up may land after they have fetched, unpublished.
 func (n *Node) joinV1(s *subscriber, key push.Key, grant *push.Grant) (leave func(), no *v1No) {
-	leave, ok := n.join(s, key, public(grant))
-	if !ok {
-		return nil, &v1No{"", "key full"}
+	leave, refused := n.join(s, key, public(grant))
+	if refused != "" {
+		return nil, &v1No{"", refused}
 	}
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.AttemptTimeout)
 	defer cancel()

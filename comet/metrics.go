@@ -138,7 +138,8 @@ func (m *metrics) begin() {
 	for _, reason := range []string{endLost, endHandedOver, endStopped} {
 		m.ended.WithLabelValues(reason)
 	}
-	for _, reason := range []string{memoryShort, filesShort, nodeFull, addressFull, addressRate, nodeRate} {
+	m.operations.WithLabelValues(opNames[opStore], string(push.KindRateLimited))
+	for _, reason := range []string{memoryShort, filesShort, nodeFull, addressFull, addressRate, nodeRate, keyFull, keyRate} {
 		m.refusals.WithLabelValues(label(reason))
 	}
 	m.closes.WithLabelValues(label(closeClient.reason))

@@ -45,10 +45,13 @@ type Node struct {
 	began   func()        // once
 	conns   atomic.Int64
 
-	// who connects from where, and how often; each has its own lock
+	// who connects from where, and how often, and how often what is pushed to; each has its
+	// own lock
 	sources     quota.Counts
-	addressPace quota.Rates
+	addressPace quota.Rates[quota.Source]
 	nodePace    quota.Rate
+	keyPace     quota.Rates[push.Key] // of subscriptions
+	pushPace    quota.Rates[push.Key]
 
 	gate    sync.RWMutex
 	closed  bool           // guarded by gate: no new operation or connection

@@ -38,6 +38,11 @@ const operationCost = 128
 
 func (op *operation) size() int { return operationCost + len(op.push.Body) }
 
+// pushed reports whether it is a pusher's own message for the key. Revoked tokens are none.
+func (op *operation) pushed(key push.Key) bool {
+	return (op.kind == opStore || op.kind == opTransient) && key != push.RevokedKey
+}
+
 // enqueue adds op and reports whether the caller must start the channel, or
 // that the queue is full.
 func (ch *channel) enqueue(op *operation, maxOps, maxBytes int) (start, full bool) {

@@ -63,7 +63,7 @@ func (n *Node) begin(key push.Key, op *operation) {
 			n.release(ch, 1)
 		}
 	default:
-		if (op.kind == opStore || op.kind == opTransient) && key != push.RevokedKey { // no pusher's own
+		if op.pushed(key) {
 			n.busiest.count(key, op.since)
 		}
 		if start {
@@ -85,6 +85,9 @@ func (n *Node) queue(key push.Key, op *operation) (ch *channel, start bool, err 
 	}
 	if err := n.owns(key); err != nil {
 		return nil, false, err
+	}
+	if op.pushed(key) && !n.pushPace.Take(key, n.limits.Load().PushesPerKey, op.since) {
+		return nil, false, push.E(push.KindRateLimited, "the key is pushed to too fast; push again later, and slower")
 	}
 	if !n.enter() {
 		return nil, false, push.E(push.KindMoving, "this node is leaving; look the node up again")

@@ -279,8 +279,8 @@ func echoServer(t *testing.T, n *Node) net.Addr {
 	mux.HandleFunc("GET /echo", func(w http.ResponseWriter, r *http.Request) {
 		n.upgrade(w, r, nil, func(c *socket) {
 			s := newSubscriber(n, c.NetConn(), formV2, "v2")
-			leave, ok := n.join(s, "echo", false)
-			if !ok {
+			leave, refused := n.join(s, "echo", false)
+			if refused != "" {
 				t.Error("too many at once")
 			}
 			s.begin()

@@ -83,7 +83,7 @@ func (n *Node) runSSE(conn net.Conn, head string, req wire.Stream, grant *push.G
 	s := newSubscriber(n, conn, formSSE, "sse")
 	leave, e := n.open(s, req, grant)
 	if e != nil {
-		n.met.refused(e.code.Text())
+		n.met.refused(e.reason)
 		_, _ = conn.Write(e.bytes(formSSE))
 		_ = conn.Close()
 		n.dismiss(conn)

@@ -79,7 +79,7 @@ func (n *Node) refusal(err error) *ending {
 }
 
 func (n *Node) refuseV2(c *socket, e ending) {
-	n.met.refused(e.code.Text())
+	n.met.refused(e.reason)
 	_ = c.NetConn().SetWriteDeadline(time.Now().Add(n.cfg.Handshake))
 	if _, err := c.NetConn().Write(e.bytes(formV2)); err == nil {
 		awaitClose(c)
@@ -139,8 +139,12 @@ func (s *subscriber) pingEvery(interval time.Duration, ping []byte) {
 // messages that the token is not for are left out.
 func (n *Node) open(s *subscriber, req wire.Stream, grant *push.Grant) (leave func(), e *ending) {
 	req.Public = req.Public && public(grant)
-	leave, ok := n.join(s, req.Key, req.Public)
-	if !ok {
+	leave, refused := n.join(s, req.Key, req.Public)
+	switch refused {
+	case "":
+	case keyRate:
+		return nil, &closeTooOften
+	default:
 		e := closeBad(wire.CloseTooMany, websocket.ClosePolicyViolation, string(push.KindRateLimited), "the key has as many connections as one key may have")
 		return nil, &e
 	}

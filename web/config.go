@@ -74,9 +74,9 @@ type Limits struct {
 	// PushTimeout bounds a push, with its retries; default 5 s.
 	PushTimeout time.Duration
 	// PushesPerSecond is how many messages the node takes in a second, and at once; 0: no
-	// limit. ReadsPerAddress is the same for requests of the public API of one remote
-	// address, and of the /64 of one of IPv6.
-	PushesPerSecond, ReadsPerAddress int
+	// limit. PushesPerAddress is the same for those of one remote address, and of the /64
+	// of one of IPv6, ReadsPerAddress for requests of the public API.
+	PushesPerSecond, PushesPerAddress, ReadsPerAddress int
 	// MaxConnections bounds the connections of each of the two listeners; default 100,000.
 	// MaxPerAddress is how many of them one remote address may have; 0: no limit.
 	MaxConnections, MaxPerAddress int
@@ -206,7 +206,7 @@ func (l *Limits) Validate() error {
 		l.MaxConnections = 100_000
 	}
 	for name, n := range map[string]int{
-		"PushesPerSecond": l.PushesPerSecond, "ReadsPerAddress": l.ReadsPerAddress,
+		"PushesPerSecond": l.PushesPerSecond, "PushesPerAddress": l.PushesPerAddress, "ReadsPerAddress": l.ReadsPerAddress,
 		"MaxConnections": l.MaxConnections, "MaxPerAddress": l.MaxPerAddress,
 	} {
 		if n < 0 {

@@ -55,8 +55,9 @@ type door struct {
 
 // visit is an open connection.
 type visit struct {
-	reason string // why it was turned away on arrival; immutable
-	asked  bool   // it has made a request; owned by the connection's goroutine
+	source quota.Source // immutable
+	reason string       // why it was turned away on arrival; immutable
+	asked  bool         // it has made a request; owned by the connection's goroutine
 }
 
 type visitKey struct{}
@@ -82,7 +83,8 @@ func sourceOf(conn net.Conn) quota.Source { return quota.SourceOf(conn.RemoteAdd
 // open begins a visit, and counts the connection in for its address in any case; false:
 // there is no room for it.
 func (d *door) open(conn net.Conn) bool {
-	of, l := d.sources.Enter(sourceOf(conn)), d.limits()
+	source, l := sourceOf(conn), d.limits()
+	of := d.sources.Enter(source)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	reason := ""
@@ -106,7 +108,7 @@ func (d *door) open(conn net.Conn) bool {
 	if d.visits == nil {
 		d.visits = make(map[net.Conn]*visit)
 	}
-	d.visits[conn] = &visit{reason: reason}
+	d.visits[conn] = &visit{source: source, reason: reason}
 	return true
 }
 
@@ -122,7 +124,6 @@ func (d *door) state(conn net.Conn, state http.ConnState) {
 	if state != http.StateClosed {
 		return
 	}
-	d.sources.Leave(sourceOf(conn))
 	d.mu.Lock()
 	v := d.visits[conn]
 	delete(d.visits, conn)
@@ -130,12 +131,21 @@ func (d *door) state(conn net.Conn, state http.ConnState) {
 		d.told--
 	}
 	d.mu.Unlock()
+	d.sources.Leave(v.source)
 	switch c, secure := conn.(*tls.Conn); {
 	case secure && !c.ConnectionState().HandshakeComplete:
 		d.refused(tlsHandshake)
 	case !v.asked && v.reason == "":
 		d.refused(noRequest)
 	}
+}
+
+// cameFrom is where the request of a context came from; nobody, if not by a door.
+func cameFrom(ctx context.Context) quota.Source {
+	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
+		return v.source
+	}
+	return quota.Source{}
 }
 
 // polite turns away who has to be, before anything else is looked at, in the terms of the

@@ -133,7 +133,7 @@ func (s *Server) retOld(ctx context.Context, method, target string, body []byte)
 // pushOld has the old system take a message of protocol v1; it gives no id. The refusal has
 // the code of the old system.
 func (s *Server) pushOld(ctx context.Context, m *moving, key push.Key, expire string, body []byte) (no *refusal) {
-	if err := s.mayPush(); err != nil {
+	if err := s.mayPush(ctx); err != nil {
 		s.metrics.push(err)
 		return refusalOf(err)
 	}

@@ -1,19 +1,26 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"gopush/internal/push"
 	"gopush/internal/quota"
 )
 
-// mayPush takes one push from what the node takes in a second; the error says that it
-// takes no more right now. Each message counts, of whichever protocol and of a batch too.
-func (s *Server) mayPush() error {
+// mayPush takes one push from what the node takes in a second, of one pusher and in all; the
+// error says that it takes no more right now. Each message counts, of whichever protocol and
+// of a batch too. The address comes first, so that one that pushes too fast takes nothing
+// from the others.
+func (s *Server) mayPush(ctx context.Context) error {
 	if s.deps.Exhausted() {
 		return push.E(push.KindBusy, "this node is short of memory; nothing was stored, push again later")
 	}
-	if !s.pushPace.Take(s.limits.Load().PushesPerSecond, s.deps.Now()) {
+	l, now := s.limits.Load(), s.deps.Now()
+	if !s.fromPace.Take(cameFrom(ctx), l.PushesPerAddress, now) {
+		return push.E(push.KindRateLimited, "this address pushes too fast; push again later, and slower")
+	}
+	if !s.pushPace.Take(l.PushesPerSecond, now) {
 		return push.E(push.KindRateLimited, "this node takes no more pushes in this second; push again later, and slower")
 	}
 	return nil

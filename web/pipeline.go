@@ -117,7 +117,7 @@ func (p *pipeline) add(m push.Push) {
 	deadline := time.Now().Add(p.timeout)
 	it := p.append(&item{push: m, deadline: deadline, latest: deadline.Add(-push.Enough(p.timeout)), changed: end})
 	if err == nil {
-		err = p.s.mayPush()
+		err = p.s.mayPush(p.ctx)
 	}
 	if err != nil {
 		p.finish(it, err)

@@ -13,7 +13,7 @@ func (s *Server) push(ctx context.Context, p push.Push) (push.Receipt, error) {
 	end, err := s.startHere(p.Key)
 	if err == nil {
 		defer end()
-		err = s.mayPush()
+		err = s.mayPush(ctx)
 	}
 	if err != nil {
 		s.metrics.push(err)

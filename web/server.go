@@ -31,8 +31,9 @@ type Server struct {
 	earlier  []*moving              // guarded by movingMu: those that have changes in flight
 	old      *http.Client           // immutable; to the system that is moved from
 
-	pushPace quota.Rate  // has its own lock
-	readPace quota.Rates // has its own lock
+	pushPace quota.Rate                // has its own lock
+	fromPace quota.Rates[quota.Source] // of pushes; has its own lock
+	readPace quota.Rates[quota.Source] // has its own lock
 
 	buffers  sync.Pool     // of *[]byte, for replies
 	gate     *gate         // counts the requests in progress

@@ -120,7 +120,8 @@ func TestAllProblems(t *testing.T) {
 		`GOPUSH_LOG_FILE: "GOPUSH_LOG_FILE" is not a setting; remove it, or use one of GOPUSH_LOG_FORMAT, GOPUSH_LOG_LEVEL`,
 		`GOPUSH_STORE_KIND: store.kind: GOPUSH_STORE sets it already; remove one of them`,
 		`GOPUSH_WEB_ADMIN_TOKEN: "GOPUSH_WEB_ADMIN_TOKEN" is not a setting; remove it, or use one of GOPUSH_WEB_ADMIN, GOPUSH_WEB_ADMIN_TOKEN_FILE, ` +
-			`GOPUSH_WEB_CORS_ORIGINS, GOPUSH_WEB_INSECURE_ADMIN, GOPUSH_WEB_MAX_CONNECTIONS, GOPUSH_WEB_MAX_PER_ADDRESS, GOPUSH_WEB_PUBLIC, GOPUSH_WEB_PUSHES_PER_SECOND, GOPUSH_WEB_PUSH_TIMEOUT, GOPUSH_WEB_READS_PER_ADDRESS, GOPUSH_WEB_TLS_CERT, GOPUSH_WEB_TLS_KEY`,
+			`GOPUSH_WEB_CORS_ORIGINS, GOPUSH_WEB_INSECURE_ADMIN, GOPUSH_WEB_MAX_CONNECTIONS, GOPUSH_WEB_MAX_PER_ADDRESS, GOPUSH_WEB_PUBLIC, ` +
+			`GOPUSH_WEB_PUSHES_PER_ADDRESS, GOPUSH_WEB_PUSHES_PER_SECOND, GOPUSH_WEB_PUSH_TIMEOUT, GOPUSH_WEB_READS_PER_ADDRESS, GOPUSH_WEB_TLS_CERT, GOPUSH_WEB_TLS_KEY`,
 		`--set: "comet.grup" is not a setting; did you mean comet.group?`,
 		`--log-level: log.level: "loud" is not known; write one of debug, info, warn, error`,
 		`--ports-from: the first port is 70000; it must be 0, or 1 to 65529, as 7 ports are needed`,

@@ -72,6 +72,7 @@ func (s *Serve) fields() table {
 		{"web.max_connections", "The most connections of web.public, and as many of web.admin.", live{&number{&s.Web.MaxConnections, 1, 10_000_000}}},
 		{"web.max_per_address", "How many of them one remote address may have, as for comet.max_per_address; 0 for\nno limit. A backend needs as many as it has pushes under way.", live{&number{&s.Web.MaxPerAddress, 0, 10_000_000}}},
 		{"web.pushes_per_second", "How many messages this node takes in one second; 0 for no limit. One more is\nanswered with 429.", live{&number{&s.Web.PushesPerSecond, 0, 10_000_000}}},
+		{"web.pushes_per_address", "How many of them of one remote address, as for comet.max_per_address; 0 for no\nlimit.", live{&number{&s.Web.PushesPerAddress, 0, 10_000_000}}},
 		{"web.reads_per_address", "How many requests of the public API it answers in one second to one remote\naddress, as for comet.max_per_address; 0 for no limit.", live{&number{&s.Web.ReadsPerAddress, 0, 1_000_000}}},
 		{"web.cors_origins", "Origins whose pages may read the public v2 API, such as\nhttps://app.example; \"*\" for any.", live{&list{p: &s.Web.CORSOrigins, rule: origin}}},
 	}, s.Moving.fields())
@@ -155,6 +156,8 @@ func (c *Comet) fields() table {
 		{"comet.max_per_address", "The most connections of one remote address; for IPv6, of a network of 64 bits. 0\nfor no limit: behind a load balancer or a shared address are many devices.", live{&number{&c.MaxPerAddress, 0, 10_000_000}}},
 		{"comet.handshakes_per_second", "How many connections may begin in one second; 0 for no limit.", live{&number{&c.HandshakesPerSecond, 0, 1_000_000}}},
 		{"comet.handshakes_per_address", "How many of them from one remote address, as for comet.max_per_address; 0 for no\nlimit.", live{&number{&c.HandshakesPerAddress, 0, 1_000_000}}},
+		{"comet.handshakes_per_key", "How many of them of one key; 0 for no limit.", live{&number{&c.HandshakesPerKey, 0, 1_000_000}}},
+		{"comet.pushes_per_key", "How many messages one key takes in one second, whichever web nodes they come\nfrom; 0 for no limit. One more is answered with 429. Public messages are a key of\ntheir own.", live{&number{&c.PushesPerKey, 0, 10_000_000}}},
 		{"comet.heartbeat", "How often v2 connections are pinged.", &duration{&c.Heartbeat, time.Second, time.Hour}},
 		{"comet.origins", "Origins that browsers may connect from; empty: any.", live{&list{p: &c.Origins, rule: origin}}},
 	}

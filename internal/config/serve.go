@@ -119,7 +119,8 @@ type Comet struct {
 	MaxConnections, MaxPerKey int
 	MaxPerAddress             int // 0: any
 	// Per second; 0: any.
-	HandshakesPerSecond, HandshakesPerAddress int
+	HandshakesPerSecond, HandshakesPerAddress, HandshakesPerKey int
+	PushesPerKey                                                int
 
 	Heartbeat time.Duration
 	Origins   []string // of browsers; empty: any
@@ -148,7 +149,7 @@ type Web struct {
 	PushTimeout    time.Duration
 	CORSOrigins    []string // of pages that may read the public API
 	// Per second; 0: any.
-	PushesPerSecond, ReadsPerAddress int
+	PushesPerSecond, PushesPerAddress, ReadsPerAddress int
 	// Connections, of each listener; MaxPerAddress 0: any.
 	MaxConnections, MaxPerAddress int
 }

@@ -85,7 +85,7 @@ func TestRate(t *testing.T) {
 //
 // Broken once by one bucket for all, and once by not looking among the older ones.
 func TestRates(t *testing.T) {
-	var r Rates
+	var r Rates[Source]
 	now := time.Now()
 	step := func(s Source) func() bool { return func() bool { return r.Take(s, 10, now) } }
 	a, b := SourceOf("192.0.2.1:1"), SourceOf("192.0.2.2:1")
@@ -114,13 +114,13 @@ func TestRates(t *testing.T) {
 //
 // Broken once by turning the generations by time alone, and once by never dropping one.
 func TestRatesMemory(t *testing.T) {
-	var r Rates
+	var r Rates[Source]
 	now := time.Now()
-	for i := range 5 * maxSources {
+	for i := range 5 * maxBuckets {
 		r.Take(SourceOf(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)), 10, now)
 	}
-	if got := r.held(); got > 2*maxSources {
-		t.Errorf("%d buckets, want at most %d", got, 2*maxSources)
+	if got := r.held(); got > 2*maxBuckets {
+		t.Errorf("%d buckets, want at most %d", got, 2*maxBuckets)
 	}
 	for i := range 3 {
 		now = now.Add(full)

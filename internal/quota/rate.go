@@ -29,52 +29,54 @@ func (r *Rate) Take(perSecond int, now time.Time) bool {
 	return r.bucket.AllowN(now, 1)
 }
 
-// maxSources bounds the buckets of a generation.
-const maxSources = 16 << 10
+// maxBuckets bounds those of a generation.
+const maxBuckets = 16 << 10
 
 // full is how long a bucket takes to become full again; then it need not be kept.
 const full = time.Second
 
-// Rates is a bucket as in Rate for each source. The zero value is ready.
+// Rates is a bucket as in Rate for each of whatever K names, such as sources. The zero value
+// is ready. That of K names nothing, and is never limited.
 //
 // Memory is bounded by two generations of buckets: those that were taken from lately, and
 // those from before. What stays unused for a generation is dropped: it is full again, or
-// more sources than a generation holds have come since, and then the source starts afresh.
-type Rates struct {
+// more than a generation holds have come since, and then it starts afresh.
+type Rates[K comparable] struct {
 	mu         sync.Mutex
-	perSecond  int                      // guarded by mu: what the buckets were made for
-	young, old map[Source]*rate.Limiter // guarded by mu
-	turned     time.Time                // guarded by mu: when young began
+	perSecond  int                 // guarded by mu: what the buckets were made for
+	young, old map[K]*rate.Limiter // guarded by mu
+	turned     time.Time           // guarded by mu: when young began
 }
 
-// Take takes one from the source's bucket, if the rate allows it now; 0 per second is no
-// limit. With another rate than before all buckets are full again.
-func (r *Rates) Take(s Source, perSecond int, now time.Time) bool {
-	if perSecond == 0 || s == (Source{}) {
+// Take takes one from the bucket of k, if the rate allows it now; 0 per second is no limit.
+// With another rate than before all buckets are full again.
+func (r *Rates[K]) Take(k K, perSecond int, now time.Time) bool {
+	var nothing K
+	if perSecond == 0 || k == nothing {
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.young == nil || r.perSecond != perSecond {
 		r.perSecond, r.turned = perSecond, now
-		r.young, r.old = make(map[Source]*rate.Limiter), nil
+		r.young, r.old = make(map[K]*rate.Limiter), nil
 	}
-	b := r.young[s]
+	b := r.young[k]
 	if b == nil {
-		if len(r.young) >= maxSources || now.Sub(r.turned) >= full {
-			r.young, r.old, r.turned = make(map[Source]*rate.Limiter), r.young, now
+		if len(r.young) >= maxBuckets || now.Sub(r.turned) >= full {
+			r.young, r.old, r.turned = make(map[K]*rate.Limiter), r.young, now
 		}
-		if b = r.old[s]; b == nil {
+		if b = r.old[k]; b == nil {
 			b = newBucket(perSecond)
 		}
-		delete(r.old, s)
-		r.young[s] = b
+		delete(r.old, k)
+		r.young[k] = b
 	}
 	return b.AllowN(now, 1)
 }
 
 // held is how many buckets there are.
-func (r *Rates) held() int {
+func (r *Rates[K]) held() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.young) + len(r.old)

@@ -212,6 +212,12 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 	admin, public := "http://"+r.sys.Addrs().Admin, "http://"+r.sys.Addrs().Public
 	_, sse := r.node("k")
 	keys := 0
+	pushedOften := func() bool {
+		return r.often(func() int {
+			status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")
+			return status
+		})
+	}
 	fresh := func() string { keys++; return fmt.Sprintf("key-%d", keys) }
 	return map[string]sight{
 		"log.level": {"log: {level: debug}", func() bool {
@@ -258,12 +264,13 @@ func (r *reloaded) sights(t *testing.T, token, tokens string) map[string]sight {
 		}},
 		"web.max_connections": {"web: {max_connections: 1}", func() bool { return r.full(t) }},
 		"web.max_per_address": {"web: {max_per_address: 1}", func() bool { return r.full(t) }},
-		"web.pushes_per_second": {"web: {pushes_per_second: 1}", func() bool {
-			return r.often(func() int {
-				status, _ := r.answer(t, http.MethodPost, admin+"/v2/messages", `{"key":"k","data":1}`, r.sys.Token(), "")
-				return status
-			})
+		"comet.handshakes_per_key": {"comet: {handshakes_per_key: 1}", func() bool {
+			key := fresh()
+			return r.refused(t, key, key) && !r.refused(t, fresh(), fresh())
 		}},
+		"comet.pushes_per_key":   {"comet: {pushes_per_key: 1}", pushedOften},
+		"web.pushes_per_second":  {"web: {pushes_per_second: 1}", pushedOften},
+		"web.pushes_per_address": {"web: {pushes_per_address: 1}", pushedOften},
 		"web.reads_per_address": {"web: {reads_per_address: 1}", func() bool {
 			return r.often(func() int {
 				status, _ := r.answer(t, http.MethodGet, public+"/v2/time", "", "", "")

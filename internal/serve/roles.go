@@ -233,6 +233,7 @@ func cometLimits(c config.Comet, m config.Messages) comet.Limits {
 	return comet.Limits{
 		MaxConnections: c.MaxConnections, MaxPerKey: c.MaxPerKey, MaxPerAddress: c.MaxPerAddress,
 		HandshakesPerSecond: c.HandshakesPerSecond, HandshakesPerAddress: c.HandshakesPerAddress,
+		HandshakesPerKey: c.HandshakesPerKey, PushesPerKey: c.PushesPerKey,
 		Newest: m.Newest, Origins: c.Origins,
 	}
 }
@@ -297,7 +298,7 @@ func webLimits(s config.Serve) web.Limits {
 		MaxBody: int64(s.Messages.MaxBytes), DefaultTTL: s.Messages.DefaultTTL, NewestN: s.Messages.Newest,
 		CORSOrigins: s.Web.CORSOrigins, PushTimeout: s.PushTimeout(),
 		MaxConnections: s.Web.MaxConnections, MaxPerAddress: s.Web.MaxPerAddress,
-		PushesPerSecond: s.Web.PushesPerSecond, ReadsPerAddress: s.Web.ReadsPerAddress,
+		PushesPerSecond: s.Web.PushesPerSecond, PushesPerAddress: s.Web.PushesPerAddress, ReadsPerAddress: s.Web.ReadsPerAddress,
 	}
 }
 
