@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"log/slog"
 	"strconv"
 	"testing"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"gopush/internal/oldredis"
 	"gopush/internal/oldredis/redistest"
 	vocab "gopush/internal/push"
-	"gopush/message"
-	"gopush/message/embedded"
 )
 
 // What docs/migrating.md promises to clients of gopush-cluster 1.0: with the cursor that they
@@ -21,11 +18,7 @@ import (
 //
 // Broken once by places that are the rounded scores.
 func TestMovingIn(t *testing.T) {
-	var store message.Store
-	c := Start(t, Options{OpenStore: func(dir string) (_ message.Store, err error) {
-		store, err = embedded.Open(embedded.Config{Dir: dir}, slog.New(slog.DiscardHandler), time.Now)
-		return store, err
-	}})
+	c, store := startOpen(t, Options{})
 	addr := redistest.Start(t, "")
 	client := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2, DisableIdentity: true})
 	t.Cleanup(func() { _ = client.Close() })

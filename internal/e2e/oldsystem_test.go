@@ -55,6 +55,16 @@ func startOldSystem(t *testing.T, nodes ...string) *oldSystem {
 	return o
 }
 
+// stop ends its web node and its comets.
+func (o *oldSystem) stop() {
+	o.public.Close()
+	o.admin.Close()
+	for _, c := range o.comets {
+		_ = c.listener.Close()
+		c.restart()
+	}
+}
+
 // get is the public API.
 func (o *oldSystem) get(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
