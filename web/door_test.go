@@ -191,7 +191,9 @@ func TestFloodOfSilence(t *testing.T) {
 	waitFor(t, func() bool { return ended.Load() == 50 && refused() == maxTold+50 })
 	come(t, r.public, "127.0.5.2").served(t)
 	r.stop()
-	<-r.done // it waits for nobody who has not asked
+	if err := <-r.done; err != nil { // it waits for nobody who has not asked
+		t.Error(err)
+	}
 }
 
 // TestNoMemoryForConnections: while memory is short devices are turned away, and backends when

@@ -18,8 +18,9 @@ import (
 
 func TestExportUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"export redis --zookeeper 127.0.0.1:1":                                                    "--server",
-		"export redis --server a:1":                                                               "store.zookeeper: it is empty",
+		"export redis --zookeeper 127.0.0.1:1": "--server",
+		"export redis --server a:1":            "store.zookeeper: it is empty",
+
 		"export redis --server a:1 --zookeeper 127.0.0.1:1 --password-file no-such-file":          "the password file",
 		"export redis --server a:1 --zookeeper 127.0.0.1:1 --rate=-1":                             "may be negative",
 		"export redis --server a:1 --zookeeper 127.0.0.1:1 --group node1":                         "--ring",
