@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // connectionFloods open more than they may.
@@ -73,10 +74,21 @@ func fullKey(s *siege) {
 	s.counted(refusalsOf("key_full"), int(v1.Load()))
 }
 
+// paced wants no more to have been taken than a rate allows since then, and some refused.
+func (s *siege) paced(met *outcomes, began time.Time, perSecond int) {
+	s.Helper()
+	most := int(float64(perSecond) * (time.Since(began).Seconds() + 2))
+	if got := met.of(taken); got > most || met.of(told, ended, tooOften) == 0 {
+		s.Errorf("%d were taken, want at most %d, and the others refused", got, most)
+	}
+}
+
 func fastAddress(s *siege) {
+	began := time.Now()
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knockOnce(streams[n%len(streams)], attacker, fmt.Sprintf("crowd-%d", n))
 	})
+	s.paced(met, began, 20)
 	s.counted(refusalsOf("address_rate"), met.of(told, ended))
 	if what, err := s.knock(ReadWebsocket, attackers[1], "newcomer"); what != taken || err != nil {
 		s.Errorf("a client from elsewhere met %s, %v", what, err)
@@ -84,9 +96,11 @@ func fastAddress(s *siege) {
 }
 
 func fastKey(s *siege) {
+	began := time.Now()
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knockOnce(streams[n%len(streams)], attackers[n%len(attackers)], "crowded")
 	})
+	s.paced(met, began, 20)
 	s.counted(refusalsOf("key_rate"), met.of(tooOften, ended))
 	if what, err := s.knock(ReadWebsocket, attacker, "newcomer"); what != taken || err != nil {
 		s.Errorf("a client of another key met %s, %v", what, err)
@@ -94,9 +108,11 @@ func fastKey(s *siege) {
 }
 
 func fastNode(s *siege) {
+	began := time.Now()
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knockOnce(streams[n%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
 	})
+	s.paced(met, began, 50)
 	s.counted(refusalsOf("node_rate"), met.of(told, ended))
 }
 
