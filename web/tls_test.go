@@ -27,7 +27,7 @@ func TestHandshakesAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.ReadHeaderTimeout = 50 * time.Millisecond })
+	s := newServer(t, newCluster(t, "node1"), discard(), func(c *Config) { c.ReadHeaderTimeout = 2 * time.Second })
 	public, admin := loopback(t), loopback(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

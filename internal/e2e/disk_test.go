@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +19,8 @@ import (
 type disk struct {
 	dir    string // immutable; where it is mounted
 	keeper *exec.Cmd
-	stdin  io.Closer // its end is the keeper's
+	stdin  io.WriteCloser // takes other sizes, a line each; its end is the keeper's
+	said   *bufio.Reader  // "mounted" for each size
 }
 
 // diskEnv makes a test binary the keeper of a disk: SIZE:FOLDER, in bytes.
@@ -59,7 +59,8 @@ func newDisk(t *testing.T, size int64) *disk {
 			t.Errorf("the keeper of the disk: %v", err)
 		}
 	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "mounted\n" {
+	d.said = bufio.NewReader(out)
+	if line, err := d.said.ReadString('\n'); line != "mounted\n" {
 		t.Fatalf("%s: the keeper says %q, %v", need, line, err)
 	}
 	return d
@@ -86,7 +87,14 @@ func keepDisk() {
 		os.Exit(1)
 	}
 	fmt.Println("mounted")
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	for sizes := bufio.NewScanner(os.Stdin); sizes.Scan(); {
+		// By the keeper, as the command mount is for root alone.
+		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size="+sizes.Text()); err != nil {
+			fmt.Println("remount:", err)
+			continue
+		}
+		fmt.Println("mounted")
+	}
 	os.Exit(0)
 }
 
@@ -103,9 +111,10 @@ func (d *disk) enter() []string {
 // resize gives the disk another size, as an operator does to a full one.
 func (d *disk) resize(t *testing.T, size int64) {
 	t.Helper()
-	words := append(d.enter(), "mount", "-o", "remount,size="+strconv.FormatInt(size, 10), d.dir)
-	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	_, err := fmt.Fprintln(d.stdin, size)
+	line, readErr := d.said.ReadString('\n')
+	if line != "mounted\n" {
+		t.Fatalf("the keeper says %q: %v, %v", line, err, readErr)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // connectionFloods open more than they may.
@@ -14,10 +15,11 @@ var connectionFloods = []attack{
 	{name: "connections of an address", set: []string{"comet.max_per_address=50"}, run: fullAddress, holds: 50 * perStream},
 	{name: "connections of a key", set: []string{"comet.max_per_key=16"}, run: fullKey, holds: 16 * perStream},
 	{name: "handshakes of an address", set: []string{"comet.handshakes_per_address=20"}, run: fastAddress, holds: 20 * perStream},
+	{name: "handshakes of a key", set: []string{"comet.handshakes_per_key=20"}, run: fastKey, holds: 20 * perStream},
 	{name: "handshakes of a node", set: []string{"comet.handshakes_per_second=50"}, run: fastNode, holds: 50 * perStream},
 	{name: "connections of a web node", set: []string{"web.max_connections=100"}, run: fullWeb, holds: 200 * perStream},
 	{name: "connections of an address at a web node", set: []string{"web.max_per_address=50"}, run: fullWebAddress, holds: 100 * perStream},
-	{name: "descriptors", files: 400, run: noFiles, holds: 400 * perStream},
+	{name: "descriptors", files: 400, alone: true, run: noFiles, holds: 400 * perStream},
 }
 
 // perConnection is what a client may make the process hold that sends and reads slowly, or
@@ -72,20 +74,45 @@ func fullKey(s *siege) {
 	s.counted(refusalsOf("key_full"), int(v1.Load()))
 }
 
+// paced wants no more to have been taken than a rate allows since then, and some refused.
+func (s *siege) paced(met *outcomes, began time.Time, perSecond int) {
+	s.Helper()
+	most := int(float64(perSecond) * (time.Since(began).Seconds() + 2))
+	if got := met.of(taken); got > most || met.of(told, ended, tooOften) == 0 {
+		s.Errorf("%d were taken, want at most %d, and the others refused", got, most)
+	}
+}
+
 func fastAddress(s *siege) {
+	began := time.Now()
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knockOnce(streams[n%len(streams)], attacker, fmt.Sprintf("crowd-%d", n))
 	})
+	s.paced(met, began, 20)
 	s.counted(refusalsOf("address_rate"), met.of(told, ended))
 	if what, err := s.knock(ReadWebsocket, attackers[1], "newcomer"); what != taken || err != nil {
 		s.Errorf("a client from elsewhere met %s, %v", what, err)
 	}
 }
 
+func fastKey(s *siege) {
+	began := time.Now()
+	met := s.storm(16, 600, func(n int) (string, error) {
+		return s.knockOnce(streams[n%len(streams)], attackers[n%len(attackers)], "crowded")
+	})
+	s.paced(met, began, 20)
+	s.counted(refusalsOf("key_rate"), met.of(tooOften, ended))
+	if what, err := s.knock(ReadWebsocket, attacker, "newcomer"); what != taken || err != nil {
+		s.Errorf("a client of another key met %s, %v", what, err)
+	}
+}
+
 func fastNode(s *siege) {
+	began := time.Now()
 	met := s.storm(16, 600, func(n int) (string, error) {
 		return s.knockOnce(streams[n%len(streams)], attackers[n%len(attackers)], fmt.Sprintf("crowd-%d", n))
 	})
+	s.paced(met, began, 50)
 	s.counted(refusalsOf("node_rate"), met.of(told, ended))
 }
 

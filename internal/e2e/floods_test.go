@@ -22,7 +22,9 @@ type attack struct {
 	tls   bool
 	// strained: pushes of healthy clients may be refused, though not taken and then late.
 	strained bool
-	run      func(*siege)
+	// alone: it takes all of the processor, so nothing else goes on beside it.
+	alone bool
+	run   func(*siege)
 	// holds is what the limits let attackers make the process hold, in bytes, beyond what it
 	// may take anyway.
 	holds int64
@@ -32,13 +34,20 @@ type attack struct {
 // for. All along a client that does nothing wrong has to be served within two seconds;
 // memory is bounded and comes back; whoever is refused can come back, and is counted.
 //
-// Time is compared with that of an idle process beside it: see healthy.judge.
+// Time is compared with that of an idle process beside it: see healthy.judge. Attacks that take
+// little of the processor go on at the same time, each on its own process, when the others are
+// over.
 func TestFloods(t *testing.T) {
 	path := buildProgram(t)
 	idle := Start(t, Options{Begin: (&asBuilt{path: path}).begin})
 	control := startHealthy(t, idle, "127.0.7.1", nil, nil)
 	for _, a := range attacks {
-		t.Run(a.name, func(t *testing.T) { a.test(t, path, control) })
+		t.Run(a.name, func(t *testing.T) {
+			if !a.alone {
+				t.Parallel()
+			}
+			a.test(t, path, control)
+		})
 	}
 }
 
@@ -61,7 +70,7 @@ func (a *attack) test(t *testing.T, path string, control *healthy) {
 		onRefuse = nil
 	}
 	good := startHealthy(t, c, "127.0.7.2", roots, onRefuse)
-	s := &siege{T: t, c: c, good: good, control: control, roots: roots}
+	s := &siege{T: t, c: c, good: good, control: control, roots: roots, beats: beatsOf}
 	t.Cleanup(s.lift)
 	s.calm(3)
 	rest, before := settledHeap(s), time.Now()

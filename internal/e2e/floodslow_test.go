@@ -13,8 +13,8 @@ import (
 var slowFloods = []attack{
 	{name: "slowloris", run: drips, holds: 400 * perStream},
 	{name: "slowloris in TLS", tls: true, run: dripsTLS, holds: 400 * perConnection},
-	{name: "stalled readers", run: stalledReaders, holds: stalledCount * perConnection},
-	{name: "memory", env: []string{fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit)}, tls: true, strained: true, run: noMemory, holds: memoryLimit},
+	{name: "stalled readers", alone: true, run: stalledReaders, holds: stalledCount * perConnection},
+	{name: "memory", env: []string{fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit)}, tls: true, strained: true, alone: true, run: noMemory, holds: memoryLimit},
 }
 
 // perStream is what an idle connection may take, in bytes.

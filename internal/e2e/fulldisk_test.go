@@ -17,6 +17,7 @@ const diskSize = 100 << 20
 // Pushes are refused then, so that they may be tried again; what is stored is read and
 // delivered; and pushes are taken again once there is room. Nothing acknowledged is lost.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t, diskSize)
 	c := Start(t, Options{Begin: (&asBuilt{path: buildProgram(t), disk: d, set: []string{"store.min_free=24MiB"}}).begin})
 	s := &siege{T: t, c: c, good: startHealthy(t, c, "127.0.7.2", nil, retryableOrUnknown)}
@@ -53,6 +54,7 @@ func TestFullDisk(t *testing.T) {
 // ends the process, as it cannot tell any more what is on disk; the log says what to do.
 // On a larger disk it starts again, with all that was acknowledged.
 func TestNoSpaceAtAll(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t, diskSize)
 	c := Start(t, Options{Begin: (&asBuilt{path: buildProgram(t), disk: d, set: []string{"store.min_free=0"}}).begin})
 	l := newLedger(&siege{T: t, c: c})

@@ -25,6 +25,7 @@ type siege struct {
 	good    *healthy
 	control *healthy
 	roots   *x509.CertPool // nil: no TLS
+	beats   int            // how many messages the healthy client gets, at the least, in a storm
 
 	mu   sync.Mutex
 	held []io.Closer // guarded by mu; what the attackers hold
@@ -87,8 +88,12 @@ func (o *outcomes) String() string {
 	return text
 }
 
-// beatsOf is how many messages a healthy client gets, at the least, while it is attacked.
-const beatsOf = 15
+// How many messages a healthy client gets, at the least, while it is attacked; and one that is
+// refused as often as the attackers are.
+const (
+	beatsOf       = 15
+	beatsRefusing = 4
+)
 
 // storm has workers attack, again and again, until there were that many attempts and the
 // healthy client had its messages. attempt gets the number of the attempt and says what it
@@ -104,7 +109,7 @@ func (s *siege) storm(workers, attempts int, attempt func(n int) (string, error)
 		all.Go(func() {
 			for {
 				n := int(next.Add(1)) - 1
-				if now, err := s.good.count(); err != nil || n >= attempts && now >= before+beatsOf {
+				if now, err := s.good.count(); err != nil || n >= attempts && now >= before+s.beats {
 					return
 				}
 				what, err := attempt(n)
@@ -173,10 +178,11 @@ func webRefusalsOf(listener, reason string) string {
 
 // What a knock may meet.
 const (
-	taken   = "taken"
-	told    = "503 with Retry-After"
-	ended   = "the end"
-	crowded = "close code 4105"
+	taken    = "taken"
+	told     = "503 with Retry-After"
+	ended    = "the end"
+	crowded  = "close code 4105"
+	tooOften = "close code 4003"
 )
 
 // streams are the ways into a comet.
@@ -230,8 +236,11 @@ func ask(conn net.Conn, kind ReaderKind, first string) (string, error) {
 		return toldSo(res)
 	case res.StatusCode == http.StatusOK && kind == ReadSSE:
 		f, err := (&sseStream{Conn: conn, in: bufio.NewReader(res.Body)}).Next(time.Minute)
-		if err == nil && f.Type == "error" && f.Code == "rate_limited" {
+		switch {
+		case err == nil && f.Type == "error" && f.Code == "rate_limited":
 			return crowded, nil
+		case err == nil && f.Type == "error" && f.Code == "busy":
+			return tooOften, nil
 		}
 		return heard(f.Type, err)
 	case res.StatusCode != http.StatusSwitchingProtocols:
@@ -247,6 +256,8 @@ func ask(conn net.Conn, kind ReaderKind, first string) (string, error) {
 	}
 	if e, ok := errors.AsType[*CloseError](err); ok && e.Code == 4105 {
 		return crowded, nil
+	} else if ok && e.Code == 4003 {
+		return tooOften, nil
 	}
 	return heard(f.Type, err)
 }
