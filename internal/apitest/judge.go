@@ -83,7 +83,7 @@ func (d *Document) besides(at []*Operation, a Answer) error {
 	switch {
 	case isV2(a.EscapedPath) && noRoom && a.Listener != comet:
 		name = "NoRoom"
-	case !isV2(a.EscapedPath) && !(noRoom && a.Listener == comet):
+	case !isV2(a.EscapedPath) && (!noRoom || a.Listener != comet):
 		name = "V1" + name
 	}
 	if a.Listener == comet {
