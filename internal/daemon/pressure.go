@@ -13,6 +13,10 @@ import (
 // takes some percent of a small limit in a second.
 const measureEvery = 100 * time.Millisecond
 
+// collectEvery is how many measurements without a collection have one made: a second of them.
+// A collection of much memory takes long, and the runtime makes its own when there is more.
+const collectEvery = int(time.Second / measureEvery)
+
 // Meter tells how much memory cannot be freed, and the limit that it should stay below, in
 // bytes; and how many collections there have been.
 type Meter func() (used, limit, collections uint64)
@@ -28,7 +32,9 @@ type Pressure struct {
 	extreme atomic.Bool
 	limit   atomic.Uint64 // as measured last
 
-	last uint64 // collections until then; owned by Run
+	// Owned by Run:
+	last  uint64 // collections until the last measurement
+	still int    // measurements since the last one
 }
 
 // NewPressure makes a Pressure over the limit of the Go runtime. It is not high before Run.
@@ -62,6 +68,9 @@ func (p *Pressure) Run(ctx context.Context) {
 
 func (p *Pressure) measure() {
 	used, limit, collections := p.meter()
+	if p.still++; collections != p.last {
+		p.last, p.still = collections, 0
+	}
 	p.limit.Store(limit)
 	p.extreme.Store(used >= limit/100*98 || p.extreme.Load() && used >= limit/100*95)
 	switch high := p.high.Load(); {
@@ -72,11 +81,11 @@ func (p *Pressure) measure() {
 	case high && used < limit/100*90:
 		p.high.Store(false)
 		p.log.Info("there is memory again: connections are taken", slog.Uint64("used_bytes", used), slog.Uint64("limit_bytes", limit))
-	case high && collections == p.last:
+	case high && p.still >= collectEvery:
 		// With nothing new nothing would be collected, and it would stay as it is.
+		p.still = 0
 		p.collect()
 	}
-	p.last = collections
 }
 
 // runtimeMeter counts what the last collection has left, and what is no heap. What has
