@@ -186,8 +186,7 @@ const importEnv = "GOPUSH_IMPORT_KEYS"
 // TestImportWhilePushed: the old system goes on while an import is killed several times; what follows
 // completes it. Each message of Redis that is not over is in the table once.
 //
-// Broken once by a checkpoint that is saved before its part is done, by an import that does not ask for the
-// newest message of a key, and by one that takes the members of a set by their rank.
+// Broken once by an import that does not ask for the newest message of a key.
 func TestImportWhilePushed(t *testing.T) {
 	keys, err := strconv.Atoi(cmp.Or(os.Getenv(importEnv), "600"))
 	if err != nil || keys < 100 {

@@ -213,7 +213,7 @@ func (k *exportKey) look(ctx context.Context) error {
 		member := fmt.Sprint(z.Member)
 		id, _, err := p.of(z, push.ID(maxScore).Time())
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // it is none of ours
 		}
 		if m, err := parse(member, len(member)); err == nil {
 			k.there[id] = kept{member, sha256.Sum256(m.Body)}

@@ -218,12 +218,12 @@ func TestExportServers(t *testing.T) {
 		*old
 		has, not string
 	}{{a, "Terry-Mao c user:3", "a"}, {b, "a", "Terry-Mao c user:3"}} {
-		for _, key := range strings.Fields(at.has) {
+		for key := range strings.FieldsSeq(at.has) {
 			if got, _ := at.offline(key, 0); len(got) != 1 {
 				t.Errorf("%s is not where it belongs", key)
 			}
 		}
-		for _, key := range strings.Fields(at.not) {
+		for key := range strings.FieldsSeq(at.not) {
 			if got, _ := at.offline(key, 0); len(got) != 0 {
 				t.Errorf("%s is where it does not belong", key)
 			}

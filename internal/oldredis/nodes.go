@@ -1,7 +1,7 @@
 package oldredis
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 
 	"gopush/internal/push"
@@ -47,7 +47,7 @@ func newSpread(servers []string) (*spread, error) {
 		return s, nil
 	}
 	if len(nodes) != len(servers) {
-		return nil, fmt.Errorf("which of several Redis servers has a key is up to their names: give each as NODE:WEIGHT=HOST:PORT, as under redis.source in message.conf")
+		return nil, errors.New("which of several Redis servers has a key is up to their names: give each as NODE:WEIGHT=HOST:PORT, as under redis.source in message.conf")
 	}
 	r, err := ring.Parse(nodes)
 	if err != nil {

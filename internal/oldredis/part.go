@@ -1,6 +1,7 @@
 package oldredis
 
 import (
+	"errors"
 	"fmt"
 
 	"gopush/internal/push"
@@ -21,7 +22,7 @@ func NewPart(nodes, groups []string) (Part, error) {
 		return Part{}, nil
 	}
 	if len(groups) == 0 || len(nodes) == 0 {
-		return Part{}, fmt.Errorf("groups are parts of a ring: name the comet nodes of the old system with their weights (--ring node1=1,node2=1), and the groups that are meant (--group node1)")
+		return Part{}, errors.New("groups are parts of a ring: name the comet nodes of the old system with their weights (--ring node1=1,node2=1), and the groups that are meant (--group node1)")
 	}
 	r, err := ring.Parse(nodes)
 	if err != nil {
