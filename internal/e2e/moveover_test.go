@@ -243,8 +243,9 @@ func (m *moveover) reload() {
 		m.t.Fatal(err)
 	}
 	s.Moving = m.state
-	if !m.proc.(*here).system.Reload(func() (config.Serve, error) { return s, nil }) {
-		m.t.Fatal("the settings were refused")
+	process, ok := m.proc.(*here)
+	if !ok || !process.system.Reload(func() (config.Serve, error) { return s, nil }) {
+		m.t.Fatalf("the settings were refused by a %T", m.proc)
 	}
 }
 
