@@ -3,8 +3,11 @@ package scale
 // here is the machine of most measurements, and when it was.
 const here = "2 cores of an AMD EPYC, busy with other work at the same time (load 20), 2026-11-27"
 
+// quiet is the same machine with nothing else to do.
+const quiet = "2 cores of an AMD EPYC with nothing else to do, 2026-11-28"
+
 // roles measured what a push costs each role.
-const roles = "`go test ./internal/e2e -run '^$' -bench Roles -benchtime 20000x`, one process for each role, embedded store; " + here
+const roles = "`go test ./internal/e2e -run '^$' -bench Roles -benchtime 20000x`, one process for each role, embedded store; " + quiet
 
 // onHBase measured the store on HBase.
 const onHBase = "`go test ./hbase -bench .`, one region server that shares 2 cores with its HDFS, ZooKeeper and the client; the same machine, earlier"
@@ -12,13 +15,13 @@ const onHBase = "`go test ./hbase -bench .`, one region server that shares 2 cor
 // Measured are the costs of the page.
 func Measured() Costs {
 	return Costs{
-		PushWeb:         Cost{"a push of its own, at web", 108, "µs", roles},
-		PushComet:       Cost{"the same, at comet", 44, "µs", roles},
-		PushMessage:     Cost{"the same, at message, with the embedded store in it", 47.5, "µs", roles},
-		BatchWeb:        Cost{"a push in a batch, at web", 13, "µs", roles},
-		BatchComet:      Cost{"the same, at comet", 11.5, "µs", roles},
-		BatchMessage:    Cost{"the same, at message", 9.5, "µs", roles},
-		Delivery:        Cost{"a delivery to one connection, at comet", 12.6, "µs", "`go test ./comet -run '^$' -bench FanOut -benchtime 300x`, 1,000 connections; of it 10.1 µs are the system call; " + here},
+		PushWeb:         Cost{"a push of its own, at web", 86, "µs", roles},
+		PushComet:       Cost{"the same, at comet", 31.5, "µs", roles},
+		PushMessage:     Cost{"the same, at message, with the embedded store in it", 34, "µs", roles},
+		BatchWeb:        Cost{"a push in a batch, at web", 10, "µs", roles},
+		BatchComet:      Cost{"the same, at comet", 9.5, "µs", roles},
+		BatchMessage:    Cost{"the same, at message", 8, "µs", roles},
+		Delivery:        Cost{"a delivery to one connection, at comet", 9.5, "µs", "`go test ./comet -run '^$' -bench FanOut -benchtime 300x`, 1,000 connections; writing the same bytes to as many sockets, and nothing else, took 9.7 µs in the same run; " + quiet},
 		Connection:      Cost{"an idle v2 websocket, at comet: resident memory", 8225, "bytes", "`gopush bench --rate 1 --keys 10000` and `process_resident_memory_bytes` after a collection, 37.9 MB before and 120.1 MB with 10,000; heap and stack in use are 4,727 bytes of it (`-bench IdleConnection/v2`); " + here},
 		Socket:          Cost{"the same, in the kernel", 4850, "bytes", "`Slab` of /proc/meminfo meanwhile, for 20,000 sockets, as both ends were here; others worked, so this is rough"},
 		Heartbeat:       Cost{"a ping and its pong, at comet", 28.8, "µs", "`gopush bench --rate 1 --keys 2000 --duration 20s --ops …` with `comet.heartbeat` 1s, less the same with 1h: 1.24 s and 0.09 s for 40,000; " + here},
